@@ -1,0 +1,1 @@
+"""userbpf: Linux's bpf(2) inside an ordinary process."""
