@@ -1,0 +1,36 @@
+"""Programs without a packet that Linux can test-run: raw tracepoints (ctx_in is the u64 arguments) and syscall programs
+(ctx_in is their own memory, written back)."""
+
+from __future__ import annotations
+
+import errno
+
+from userbpf.abi.enums import ProgType
+from userbpf.hooks.base import IMAGE_SIZE, Runnable, packet_slot
+from userbpf.hooks.test_run import TestRunRequest, TestRunResult, refuse
+
+FAMILY = frozenset({ProgType.RAW_TRACEPOINT, ProgType.RAW_TRACEPOINT_WRITABLE, ProgType.SYSCALL})
+MAX_TP_ARGS = 12
+BPF_F_TEST_RUN_ON_CPU = 1
+
+
+def test_run(prog: Runnable, request: TestRunRequest) -> TestRunResult:
+    """BPF_PROG_TEST_RUN of a raw tracepoint or syscall program; there is no packet: data_in is EINVAL."""
+    syscall = prog.prog_type == ProgType.SYSCALL
+    ctx = request.ctx_in or b""
+    if request.data_in or request.batch_size or request.repeat:
+        raise refuse()
+    if request.flags & ~BPF_F_TEST_RUN_ON_CPU or (syscall and request.flags):
+        raise refuse()
+    if request.cpu and not request.flags:
+        raise refuse()
+    if len(ctx) > (0xFFFF if syscall else MAX_TP_ARGS * 8):
+        raise refuse(errno.E2BIG if not syscall else errno.EINVAL)
+    with packet_slot() as slot:
+        if len(ctx) > IMAGE_SIZE:
+            raise refuse()
+        slot.set_image(ctx)
+        with prog.run_context(request.cpu if request.flags else -1) as rt:
+            retval = prog.execute(slot.ctx, rt)
+        after = slot.image(len(ctx))
+    return TestRunResult(retval & 0xFFFFFFFF, 0, b"", after if syscall else None)
