@@ -51,7 +51,7 @@ CSUM_MANGLED_0 = 0xFFFF
 
 
 @native
-def packet_at(ctx, off, length):
+def packet_at(ctx: int, off: int, length: int) -> int:
     """Address of `length` packet bytes at `off`, or 0 where they are not all there."""
     data = load64(ctx + CTX_DATA)
     size = load64(ctx + CTX_DATA_END) - data
@@ -62,7 +62,7 @@ def packet_at(ctx, off, length):
 
 @native_body(HelperId.skb_load_bytes)
 @native
-def skb_load_bytes(rt, ctx, off, to, length):
+def skb_load_bytes(rt: int, ctx: int, off: int, to: int, length: int) -> int:
     """Copy packet bytes to `to`; -EFAULT and zeroes where they are not all there."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
@@ -76,7 +76,7 @@ def skb_load_bytes(rt, ctx, off, to, length):
 
 @native_body(HelperId.skb_load_bytes_relative)
 @native
-def skb_load_bytes_relative(rt, ctx, off, to, length, start):
+def skb_load_bytes_relative(rt: int, ctx: int, off: int, to: int, length: int, start: int) -> int:
     """Copy bytes counted from the Ethernet header (start 0) or from the network header (start 1)."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
@@ -93,7 +93,7 @@ def skb_load_bytes_relative(rt, ctx, off, to, length, start):
 
 @native_body(HelperId.skb_store_bytes)
 @native
-def skb_store_bytes(rt, ctx, off, src, length, flags):
+def skb_store_bytes(rt: int, ctx: int, off: int, src: int, length: int, flags: int) -> int:
     """Write packet bytes. Without offloads there is no skb->csum to update, so RECOMPUTE_CSUM changes nothing else."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
@@ -110,7 +110,7 @@ def skb_store_bytes(rt, ctx, off, src, length, flags):
 
 @native_body(HelperId.xdp_load_bytes)
 @native
-def xdp_load_bytes(rt, ctx, off, to, length):
+def xdp_load_bytes(rt: int, ctx: int, off: int, to: int, length: int) -> int:
     """Copy frame bytes to `to`; -EINVAL where they are not all there, -EFAULT beyond 64 KiB."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
@@ -125,7 +125,7 @@ def xdp_load_bytes(rt, ctx, off, to, length):
 
 @native_body(HelperId.xdp_store_bytes)
 @native
-def xdp_store_bytes(rt, ctx, off, src, length):
+def xdp_store_bytes(rt: int, ctx: int, off: int, src: int, length: int) -> int:
     """Write frame bytes; errors as xdp_load_bytes."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
@@ -140,14 +140,14 @@ def xdp_store_bytes(rt, ctx, off, src, length):
 
 @native_body(HelperId.xdp_get_buff_len)
 @native
-def xdp_get_buff_len(rt, ctx):
+def xdp_get_buff_len(rt: int, ctx: int) -> int:
     """Bytes of the frame."""
     return load64(ctx + CTX_DATA_END) - load64(ctx + CTX_DATA)
 
 
 @native_body(HelperId.xdp_adjust_head)
 @native
-def xdp_adjust_head(rt, ctx, delta):
+def xdp_adjust_head(rt: int, ctx: int, delta: int) -> int:
     """Move the frame's start by `delta` (negative grows); meta data moves along."""
     delta = sext_int(delta)
     data = load64(ctx + CTX_DATA)
@@ -165,7 +165,7 @@ def xdp_adjust_head(rt, ctx, delta):
 
 
 @native
-def sext_int(value):
+def sext_int(value: int) -> int:
     """A C `int` argument as a 64-bit value."""
     value = value & 0xFFFFFFFF
     if value & 0x80000000:
@@ -175,7 +175,7 @@ def sext_int(value):
 
 @native_body(HelperId.xdp_adjust_tail)
 @native
-def xdp_adjust_tail(rt, ctx, delta):
+def xdp_adjust_tail(rt: int, ctx: int, delta: int) -> int:
     """Move the frame's end by `delta`; what is gained is zero."""
     delta = sext_int(delta)
     end = load64(ctx + CTX_DATA_END)
@@ -192,7 +192,7 @@ def xdp_adjust_tail(rt, ctx, delta):
 
 @native_body(HelperId.xdp_adjust_meta)
 @native
-def xdp_adjust_meta(rt, ctx, delta):
+def xdp_adjust_meta(rt: int, ctx: int, delta: int) -> int:
     """Move the start of the meta data before the frame: multiples of 4, at most 255 bytes of it."""
     delta = sext_int(delta)
     data = load64(ctx + CTX_DATA)
@@ -207,7 +207,7 @@ def xdp_adjust_meta(rt, ctx, delta):
 
 
 @native
-def errno_eacces():
+def errno_eacces() -> int:
     return 13
 
 
@@ -215,7 +215,7 @@ def errno_eacces():
 
 
 @native
-def csum_fold32(total):
+def csum_fold32(total: int) -> int:
     """Fold a 64-bit sum of 16-bit words to 32 bits with end-around carry."""
     total = (total & 0xFFFFFFFF) + (total >> 32)
     total = (total & 0xFFFFFFFF) + (total >> 32)
@@ -223,7 +223,7 @@ def csum_fold32(total):
 
 
 @native
-def csum_fold16(total):
+def csum_fold16(total: int) -> int:
     """Fold to 16 bits."""
     total = csum_fold32(total)
     total = (total & 0xFFFF) + (total >> 16)
@@ -232,7 +232,7 @@ def csum_fold16(total):
 
 
 @native
-def csum_bytes(addr, length):
+def csum_bytes(addr: int, length: int) -> int:
     """The sum of `length` bytes as 32-bit words, unfolded."""
     total = 0
     i = 0
@@ -249,7 +249,7 @@ def csum_bytes(addr, length):
 
 @native_body(HelperId.csum_diff)
 @native
-def csum_diff(rt, from_addr, from_size, to_addr, to_size, seed):
+def csum_diff(rt: int, from_addr: int, from_size: int, to_addr: int, to_size: int, seed: int) -> int:
     """seed + sum(to) - sum(from), as a 32-bit partial checksum folded to 16 bits as 6.18 returns it."""
     from_size = from_size & 0xFFFFFFFF
     to_size = to_size & 0xFFFFFFFF
@@ -264,7 +264,7 @@ def csum_diff(rt, from_addr, from_size, to_addr, to_size, seed):
 
 
 @native
-def csum_replace_by_diff(ptr, diff):
+def csum_replace_by_diff(ptr: int, diff: int) -> int:
     """*ptr, a folded checksum, after adding the 32-bit partial sum `diff`."""
     total = csum_fold32((diff & 0xFFFFFFFF) + (load16(ptr) ^ 0xFFFF))
     store16(ptr, csum_fold16(total) ^ 0xFFFF)
@@ -272,7 +272,7 @@ def csum_replace_by_diff(ptr, diff):
 
 
 @native
-def csum_replace(ptr, old, new, size):
+def csum_replace(ptr: int, old: int, new: int, size: int) -> int:
     """Update a folded checksum for a field of 2 or 4 bytes that changed from old to new; 0 when size is neither."""
     if size == 4:
         diff = csum_fold32((old & 0xFFFFFFFF ^ 0xFFFFFFFF) + (new & 0xFFFFFFFF))
@@ -287,7 +287,7 @@ def csum_replace(ptr, old, new, size):
 
 @native_body(HelperId.l3_csum_replace)
 @native
-def l3_csum_replace(rt, ctx, offset, old, new, flags):
+def l3_csum_replace(rt: int, ctx: int, offset: int, old: int, new: int, flags: int) -> int:
     """Update the checksum at `offset`; size in the low bits of flags: 0 (new is a csum_diff), 2 or 4."""
     offset = offset & 0xFFFFFFFF
     if flags > BPF_F_HDR_FIELD_MASK:
@@ -309,7 +309,7 @@ def l3_csum_replace(rt, ctx, offset, old, new, flags):
 
 @native_body(HelperId.l4_csum_replace)
 @native
-def l4_csum_replace(rt, ctx, offset, old, new, flags):
+def l4_csum_replace(rt: int, ctx: int, offset: int, old: int, new: int, flags: int) -> int:
     """As l3_csum_replace; MARK_MANGLED_0 leaves a zero UDP checksum alone and writes 0xffff for a computed zero."""
     offset = offset & 0xFFFFFFFF
     known = BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE | BPF_F_PSEUDO_HDR | BPF_F_HDR_FIELD_MASK | BPF_F_IPV6
@@ -337,14 +337,14 @@ def l4_csum_replace(rt, ctx, offset, old, new, flags):
 
 @native_body(HelperId.csum_update)
 @native
-def csum_update(rt, ctx, csum):
+def csum_update(rt: int, ctx: int, csum: int) -> int:
     """Without a hardware checksum (CHECKSUM_COMPLETE) there is nothing to update."""
     return neg(ENOTSUPP)
 
 
 @native_body(HelperId.csum_level)
 @native
-def csum_level(rt, ctx, level):
+def csum_level(rt: int, ctx: int, level: int) -> int:
     """Checksum levels exist for CHECKSUM_UNNECESSARY alone: query answers -EACCES, the rest is accepted."""
     if level == 0:
         return neg(errno_eacces())
@@ -357,7 +357,7 @@ def csum_level(rt, ctx, level):
 
 
 @native
-def mix64(h, v):
+def mix64(h: int, v: int) -> int:
     """One multiply-and-fold round."""
     h = (h ^ v) * 0x9E3779B97F4A7C15
     return h ^ (h >> 29)
@@ -365,7 +365,7 @@ def mix64(h, v):
 
 @native_body(HelperId.get_hash_recalc)
 @native
-def get_hash_recalc(rt, ctx):
+def get_hash_recalc(rt: int, ctx: int) -> int:
     """The flow hash: computed once from addresses, protocol and ports, kept in the context, symmetric in no direction."""
     known = load32(ctx + SKB_HASH)
     if known:
@@ -399,7 +399,7 @@ def get_hash_recalc(rt, ctx):
 
 @native_body(HelperId.set_hash_invalid)
 @native
-def set_hash_invalid(rt, ctx):
+def set_hash_invalid(rt: int, ctx: int) -> int:
     """Forget the flow hash."""
     store32(ctx + SKB_HASH, 0)
     return 0
@@ -407,7 +407,7 @@ def set_hash_invalid(rt, ctx):
 
 @native_body(HelperId.set_hash)
 @native
-def set_hash(rt, ctx, value):
+def set_hash(rt: int, ctx: int, value: int) -> int:
     """Set the flow hash."""
     store32(ctx + SKB_HASH, value)
     return 0

@@ -70,7 +70,7 @@ XDP_REDIRECT = 4
 
 
 @native
-def set_bounds(ctx, data, end):
+def set_bounds(ctx: int, data: int, end: int) -> int:
     """Move the packet, keep len in step; meta data does not survive a change of shape."""
     store64(ctx + CTX_DATA, data)
     store64(ctx + CTX_DATA_META, data)
@@ -80,7 +80,7 @@ def set_bounds(ctx, data, end):
 
 
 @native
-def room_open(ctx, off, length):
+def room_open(ctx: int, off: int, length: int) -> int:
     """Insert `length` zero bytes at `off` by moving the head down; 0 or -ENOMEM."""
     data = load64(ctx + CTX_DATA)
     start = data - length
@@ -93,7 +93,7 @@ def room_open(ctx, off, length):
 
 
 @native
-def room_close(ctx, off, length):
+def room_close(ctx: int, off: int, length: int) -> int:
     """Remove `length` bytes at `off` by moving the head up."""
     data = load64(ctx + CTX_DATA)
     memmove(data + length, data, off)
@@ -103,7 +103,7 @@ def room_close(ctx, off, length):
 
 @native_body(HelperId.skb_pull_data)
 @native
-def skb_pull_data(rt, ctx, length):
+def skb_pull_data(rt: int, ctx: int, length: int) -> int:
     """The packet is always linear, so only the length is checked."""
     length = length & 0xFFFFFFFF
     if length > load64(ctx + CTX_DATA_END) - load64(ctx + CTX_DATA):
@@ -113,7 +113,7 @@ def skb_pull_data(rt, ctx, length):
 
 @native_body(HelperId.skb_change_tail)
 @native
-def skb_change_tail(rt, ctx, new_len, flags):
+def skb_change_tail(rt: int, ctx: int, new_len: int, flags: int) -> int:
     """Grow with zeroes or trim to `new_len` bytes."""
     new_len = new_len & 0xFFFFFFFF
     if flags or new_len > SKB_MAX_LEN or new_len < ETH_HLEN:
@@ -131,7 +131,7 @@ def skb_change_tail(rt, ctx, new_len, flags):
 
 @native_body(HelperId.skb_change_head)
 @native
-def skb_change_head(rt, ctx, head_room, flags):
+def skb_change_head(rt: int, ctx: int, head_room: int, flags: int) -> int:
     """Put `head_room` zero bytes before the packet."""
     head_room = head_room & 0xFFFFFFFF
     size = load64(ctx + CTX_DATA_END) - load64(ctx + CTX_DATA)
@@ -141,7 +141,7 @@ def skb_change_head(rt, ctx, head_room, flags):
 
 
 @native
-def ethertype(ctx):
+def ethertype(ctx: int) -> int:
     """Ethernet type of the packet, 0 where it is shorter than its header."""
     data = load64(ctx + CTX_DATA)
     if load64(ctx + CTX_DATA_END) - data < ETH_HLEN:
@@ -151,7 +151,7 @@ def ethertype(ctx):
 
 @native_body(HelperId.skb_adjust_room)
 @native
-def skb_adjust_room(rt, ctx, len_diff, mode, flags):
+def skb_adjust_room(rt: int, ctx: int, len_diff: int, mode: int, flags: int) -> int:
     """Open or close room after the Ethernet header (mode 1) or after the IP header (mode 0)."""
     len_diff = sext_int(len_diff)
     mode = mode & 0xFFFFFFFF
@@ -188,7 +188,7 @@ def skb_adjust_room(rt, ctx, len_diff, mode, flags):
 
 @native_body(HelperId.skb_change_proto)
 @native
-def skb_change_proto(rt, ctx, proto, flags):
+def skb_change_proto(rt: int, ctx: int, proto: int, flags: int) -> int:
     """Between IPv4 and IPv6: the room for the headers changes by 20 bytes; their content is the program's work."""
     if flags:
         return neg(EINVAL)
@@ -209,7 +209,7 @@ def skb_change_proto(rt, ctx, proto, flags):
 
 @native_body(HelperId.skb_change_type)
 @native
-def skb_change_type(rt, ctx, pkt_type):
+def skb_change_type(rt: int, ctx: int, pkt_type: int) -> int:
     """Change pkt_type among host, broadcast, multicast and otherhost (0..3)."""
     if load32(ctx + SKB_PKT_TYPE) > 3 or (pkt_type & 0xFFFFFFFF) > 3:
         return neg(EINVAL)
@@ -219,7 +219,7 @@ def skb_change_type(rt, ctx, pkt_type):
 
 @native_body(HelperId.skb_vlan_push)
 @native
-def skb_vlan_push(rt, ctx, vlan_proto, vlan_tci):
+def skb_vlan_push(rt: int, ctx: int, vlan_proto: int, vlan_tci: int) -> int:
     """The new tag is kept beside the packet; one that was there already is written into it."""
     proto = bswap16(vlan_proto & 0xFFFF)
     if proto != ETH_P_8021Q and proto != ETH_P_8021AD:
@@ -240,7 +240,7 @@ def skb_vlan_push(rt, ctx, vlan_proto, vlan_tci):
 
 
 @native
-def tag_out_of_packet(ctx):
+def tag_out_of_packet(ctx: int) -> int:
     """Where the packet begins with a VLAN tag, take it out and keep it beside; 0 where there was none."""
     kind = ethertype(ctx)
     if kind != ETH_P_8021Q and kind != ETH_P_8021AD:
@@ -260,7 +260,7 @@ def tag_out_of_packet(ctx):
 
 @native_body(HelperId.skb_vlan_pop)
 @native
-def skb_vlan_pop(rt, ctx):
+def skb_vlan_pop(rt: int, ctx: int) -> int:
     """Drop the tag kept beside the packet, or the one at its front; then the next one moves beside it."""
     if load32(ctx + SKB_VLAN_PRESENT):
         store32(ctx + SKB_VLAN_PRESENT, 0)
@@ -281,7 +281,7 @@ def skb_vlan_pop(rt, ctx):
 
 
 @native
-def remember_redirect(rt, kind, ifindex, flags):
+def remember_redirect(rt: int, kind: int, ifindex: int, flags: int) -> int:
     """Keep the target for the hook that runs the program."""
     store64(rt + RT_REDIRECT_KIND, kind)
     store64(rt + RT_REDIRECT_IFINDEX, ifindex & 0xFFFFFFFF)
@@ -290,7 +290,7 @@ def remember_redirect(rt, kind, ifindex, flags):
 
 
 @native
-def skb_redirect(rt, ifindex, flags):
+def skb_redirect(rt: int, ifindex: int, flags: int) -> int:
     """bpf_redirect of tc programs: TC_ACT_REDIRECT, or TC_ACT_SHOT for unknown flags."""
     if flags > BPF_F_INGRESS:
         return TC_ACT_SHOT
@@ -299,7 +299,7 @@ def skb_redirect(rt, ifindex, flags):
 
 
 @native
-def xdp_redirect(rt, ifindex, flags):
+def xdp_redirect(rt: int, ifindex: int, flags: int) -> int:
     """bpf_redirect of XDP programs: XDP_REDIRECT, or XDP_ABORTED for any flag."""
     if flags:
         return XDP_ABORTED
@@ -309,14 +309,14 @@ def xdp_redirect(rt, ifindex, flags):
 
 @native_body(HelperId.redirect)
 @native
-def redirect(rt, ifindex, flags):
+def redirect(rt: int, ifindex: int, flags: int) -> int:
     """The form of programs that are neither XDP nor tc: as tc."""
     return skb_redirect(rt, ifindex, flags)
 
 
 @native_body(HelperId.redirect_peer)
 @native
-def redirect_peer(rt, ifindex, flags):
+def redirect_peer(rt: int, ifindex: int, flags: int) -> int:
     """To the peer of a device; no flags."""
     if flags:
         return TC_ACT_SHOT
@@ -326,7 +326,7 @@ def redirect_peer(rt, ifindex, flags):
 
 @native_body(HelperId.redirect_neigh)
 @native
-def redirect_neigh(rt, ifindex, params, plen, flags):
+def redirect_neigh(rt: int, ifindex: int, params: int, plen: int, flags: int) -> int:
     """To a device, the link layer filled in from the neighbour table; no flags, and no short params."""
     if flags or (plen and plen < 20):
         return TC_ACT_SHOT
@@ -343,7 +343,7 @@ BPF_F_ACTION_MASK = 3
 
 @native_body(HelperId.redirect_map)
 @native
-def redirect_map(rt, desc, key, flags):
+def redirect_map(rt: int, desc: int, key: int, flags: int) -> int:
     """XDP_REDIRECT where the map holds the key, else the action in the low bits of flags."""
     from_flags = flags & BPF_F_ACTION_MASK
     kind = load32(desc + DESC_TYPE)
@@ -361,7 +361,7 @@ def redirect_map(rt, desc, key, flags):
 
 @native_body(HelperId.clone_redirect)
 @native
-def clone_redirect(rt, ctx, ifindex, flags):
+def clone_redirect(rt: int, ctx: int, ifindex: int, flags: int) -> int:
     """A copy goes to the device; there are no devices here beyond the one the packet came by, so others are -EINVAL."""
     if flags > BPF_F_INGRESS or (ifindex & 0xFFFFFFFF) == 0:
         return neg(EINVAL)
@@ -373,6 +373,6 @@ def clone_redirect(rt, ctx, ifindex, flags):
 
 @native_body(HelperId.get_cgroup_classid, HelperId.get_route_realm, HelperId.skb_cgroup_classid, HelperId.skb_cgroup_id)
 @native
-def no_class(rt, ctx):
+def no_class(rt: int, ctx: int) -> int:
     """No class, realm or cgroup is known of a packet outside a kernel."""
     return 0

@@ -41,7 +41,7 @@ NS_PER_JIFFY = 4_000_000
 
 
 @native
-def clock(rt, clock_id):
+def clock(rt: int, clock_id: int) -> int:
     """The clock, or the fixed time of a kernel that was given one."""
     if load64(rt + RT_CLOCK_MODE):
         return load64(rt + RT_CLOCK_NS)
@@ -50,42 +50,42 @@ def clock(rt, clock_id):
 
 @native_body(HelperId.ktime_get_ns)
 @native
-def ktime_get_ns(rt):
+def ktime_get_ns(rt: int) -> int:
     """Nanoseconds since boot without suspend."""
     return clock(rt, CLOCK_MONOTONIC)
 
 
 @native_body(HelperId.ktime_get_boot_ns)
 @native
-def ktime_get_boot_ns(rt):
+def ktime_get_boot_ns(rt: int) -> int:
     """Nanoseconds since boot with suspend."""
     return clock(rt, CLOCK_BOOTTIME)
 
 
 @native_body(HelperId.ktime_get_coarse_ns)
 @native
-def ktime_get_coarse_ns(rt):
+def ktime_get_coarse_ns(rt: int) -> int:
     """As ktime_get_ns at the resolution of a tick."""
     return clock(rt, CLOCK_MONOTONIC_COARSE)
 
 
 @native_body(HelperId.ktime_get_tai_ns)
 @native
-def ktime_get_tai_ns(rt):
+def ktime_get_tai_ns(rt: int) -> int:
     """International atomic time in nanoseconds."""
     return clock(rt, CLOCK_TAI)
 
 
 @native_body(HelperId.jiffies64)
 @native
-def jiffies64(rt):
+def jiffies64(rt: int) -> int:
     """The 64-bit tick counter at 250 Hz."""
     return JIFFIES_START + clock(rt, CLOCK_MONOTONIC) // NS_PER_JIFFY
 
 
 @native_body(HelperId.get_prandom_u32)
 @native
-def get_prandom_u32(rt):
+def get_prandom_u32(rt: int) -> int:
     """A pseudo random number of the run's own generator (xorshift64*)."""
     x = load64(rt + RT_PRANDOM)
     x = x ^ (x >> 12)
@@ -97,63 +97,63 @@ def get_prandom_u32(rt):
 
 @native_body(HelperId.get_smp_processor_id)
 @native
-def get_smp_processor_id(rt):
+def get_smp_processor_id(rt: int) -> int:
     """The CPU of this run."""
     return load32(rt + RT_CPU)
 
 
 @native_body(HelperId.get_numa_node_id)
 @native
-def get_numa_node_id(rt):
+def get_numa_node_id(rt: int) -> int:
     """The NUMA node of this run."""
     return load32(rt + RT_NUMA)
 
 
 @native_body(HelperId.get_current_pid_tgid)
 @native
-def get_current_pid_tgid(rt):
+def get_current_pid_tgid(rt: int) -> int:
     """tgid << 32 | pid."""
     return load64(rt + RT_PID_TGID)
 
 
 @native_body(HelperId.get_current_uid_gid)
 @native
-def get_current_uid_gid(rt):
+def get_current_uid_gid(rt: int) -> int:
     """gid << 32 | uid."""
     return load64(rt + RT_UID_GID)
 
 
 @native_body(HelperId.get_attach_cookie)
 @native
-def get_attach_cookie(rt, ctx):
+def get_attach_cookie(rt: int, ctx: int) -> int:
     """The cookie of the attachment."""
     return load64(rt + RT_COOKIE)
 
 
 @native_body(HelperId.get_socket_cookie)
 @native
-def get_socket_cookie(rt, ctx):
+def get_socket_cookie(rt: int, ctx: int) -> int:
     """No socket belongs to a packet of a capture."""
     return 0
 
 
 @native_body(HelperId.get_socket_uid)
 @native
-def get_socket_uid(rt, ctx):
+def get_socket_uid(rt: int, ctx: int) -> int:
     """overflowuid, as for a packet without a full socket."""
     return 65534
 
 
 @native_body(HelperId.get_netns_cookie)
 @native
-def get_netns_cookie(rt, ctx):
+def get_netns_cookie(rt: int, ctx: int) -> int:
     """The initial network namespace's cookie."""
     return 1
 
 
 @native_body(HelperId.spin_lock)
 @native
-def spin_lock(rt, lock):
+def spin_lock(rt: int, lock: int) -> int:
     """Take a struct bpf_spin_lock."""
     while atomic_cmpxchg32(lock, 0, 1) != 0:
         pause()
@@ -162,7 +162,7 @@ def spin_lock(rt, lock):
 
 @native_body(HelperId.spin_unlock)
 @native
-def spin_unlock(rt, lock):
+def spin_unlock(rt: int, lock: int) -> int:
     """Release a struct bpf_spin_lock."""
     atomic_store32(lock, 0)
     return 0
@@ -170,7 +170,7 @@ def spin_unlock(rt, lock):
 
 @native_body(HelperId.strncmp)
 @native
-def strncmp(rt, s1, s1_size, s2):
+def strncmp(rt: int, s1: int, s1_size: int, s2: int) -> int:
     """Compare s1 (s1_size bytes at most) with s2; -1, 0, 1 as Linux's strncmp."""
     s1_size = s1_size & 0xFFFFFFFF
     i = 0
@@ -188,7 +188,7 @@ def strncmp(rt, s1, s1_size, s2):
 
 
 @native
-def digit_of(ch):
+def digit_of(ch: int) -> int:
     """Value of an ASCII digit or letter, 255 for anything else."""
     if ch >= 48 and ch <= 57:
         return ch - 48
@@ -199,13 +199,13 @@ def digit_of(ch):
 
 
 @native
-def is_space(ch):
+def is_space(ch: int) -> int:
     """Linux's isspace for ASCII and the no-break space of Latin-1."""
     return ch == 32 or (ch >= 9 and ch <= 13) or ch == 160
 
 
 @native
-def parse_number(buf, size, flags, res, signed):
+def parse_number(buf: int, size: int, flags: int, res: int, signed: int) -> int:
     """Digits of `buf` to *res; the number of bytes taken or a negative errno."""
     base = flags & 31
     if base != 0 and base != 8 and base != 10 and base != 16:
@@ -269,21 +269,21 @@ def parse_number(buf, size, flags, res, signed):
 
 @native_body(HelperId.strtol)
 @native
-def strtol(rt, buf, size, flags, res):
+def strtol(rt: int, buf: int, size: int, flags: int, res: int) -> int:
     """Parse a signed number: bytes taken, or -EINVAL, -ERANGE."""
     return parse_number(buf, size, flags, res, 1)
 
 
 @native_body(HelperId.strtoul)
 @native
-def strtoul(rt, buf, size, flags, res):
+def strtoul(rt: int, buf: int, size: int, flags: int, res: int) -> int:
     """Parse an unsigned number: bytes taken, or -EINVAL, -ERANGE."""
     return parse_number(buf, size, flags, res, 0)
 
 
 @native_body(HelperId.get_current_comm)
 @native
-def get_current_comm(rt, buf, size):
+def get_current_comm(rt: int, buf: int, size: int) -> int:
     """The name of the running program's host: a NUL-padded "userbpf"."""
     if size == 0:
         return neg(EINVAL)
@@ -304,13 +304,13 @@ def get_current_comm(rt, buf, size):
     HelperId.get_func_ip,
 )
 @native
-def nothing_known(rt):
+def nothing_known(rt: int) -> int:
     """There is no cgroup, task or traced function behind a test run."""
     return 0
 
 
 @native_body(HelperId.get_current_ancestor_cgroup_id)
 @native
-def no_ancestor(rt, level):
+def no_ancestor(rt: int, level: int) -> int:
     """No cgroup, no ancestor."""
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from userbpf.native import (
+    NativeFn,
     bswap16,
     bswap32,
     call,
@@ -87,7 +88,7 @@ MIN_SKB: Final = 14
 
 
 @native
-def next_pcap(st, *, swap):
+def next_pcap(st: int, *, swap: int) -> int:
     """The next record of a classic pcap file."""
     cur = load64(st + CUR)
     left = load64(st + END) - cur
@@ -122,7 +123,7 @@ BLOCK_EPB: Final = 6
 
 
 @native
-def swapped32(addr, *, swap):
+def swapped32(addr: int, *, swap: int) -> int:
     """A 32-bit field in the file's byte order."""
     if swap:
         return bswap32(load32(addr))
@@ -130,7 +131,7 @@ def swapped32(addr, *, swap):
 
 
 @native
-def next_pcapng(st, *, swap):
+def next_pcapng(st: int, *, swap: int) -> int:
     """The next packet block; blocks that carry no packet are passed over, those that describe are for Python."""
     while 1:
         cur = load64(st + CUR)
@@ -190,25 +191,25 @@ def next_pcapng(st, *, swap):
 
 
 @native
-def next_pcap_le(st):
+def next_pcap_le(st: int) -> int:
     """A little-endian pcap file."""
     return next_pcap(st, swap=0)
 
 
 @native
-def next_pcap_be(st):
+def next_pcap_be(st: int) -> int:
     """A big-endian pcap file."""
     return next_pcap(st, swap=1)
 
 
 @native
-def next_pcapng_le(st):
+def next_pcapng_le(st: int) -> int:
     """A little-endian pcapng section."""
     return next_pcapng(st, swap=0)
 
 
 @native
-def next_pcapng_be(st):
+def next_pcapng_be(st: int) -> int:
     """A big-endian pcapng section."""
     return next_pcapng(st, swap=1)
 
@@ -225,7 +226,7 @@ READERS: Final = {  # (is pcapng, is big-endian)
 
 
 @native
-def network_header(st):
+def network_header(st: int) -> int:
     """Bytes of link-layer header before the network header, for link types other than Ethernet; ~0 where too short."""
     link = load64(st + LINK)
     caplen = load64(st + CAPLEN)
@@ -242,7 +243,7 @@ def network_header(st):
 
 
 @native
-def network_protocol(st, size):
+def network_protocol(st: int, size: int) -> int:
     """The Ethernet type (network order) of a record without Ethernet header."""
     link = load64(st + LINK)
     pkt = load64(st + PKT)
@@ -256,7 +257,7 @@ def network_protocol(st, size):
 
 
 @native
-def frame_into(st, to, room):
+def frame_into(st: int, to: int, room: int) -> int:
     """Copy the record as an Ethernet frame to `to`; its length, or 0 where it is none or longer than `room`."""
     caplen = load64(st + CAPLEN)
     if load64(st + LINK) == LINK_ETHERNET:
@@ -274,7 +275,7 @@ def frame_into(st, to, room):
 
 
 @native
-def set_packet(ctx, start, end, low, high):
+def set_packet(ctx: int, start: int, end: int, low: int, high: int) -> int:
     """The context words of a packet and its buffer."""
     store64(ctx + CTX_DATA, start)
     store64(ctx + CTX_DATA_META, start)
@@ -290,7 +291,7 @@ XDP_BUFFER: Final = 73728 - 4096  # room for jumbo and offloaded frames beside t
 
 
 @native
-def prepare_xdp(st, *, in_place):
+def prepare_xdp(st: int, *, in_place: int) -> int:
     """An xdp_md over the record where it lies (programs that move no boundary), or over a copy with headroom."""
     ctx = load64(st + CTX)
     store32(ctx + 12, load64(st + IFINDEX))
@@ -318,7 +319,7 @@ SKB_ROOM: Final = 73728 - 4096
 
 
 @native
-def prepare_skb(st, *, in_place):
+def prepare_skb(st: int, *, in_place: int) -> int:
     """A fresh __sk_buff over a copy of the record, from the Ethernet header on."""
     ctx = load64(st + CTX)
     low = load64(st + BUFFER)
@@ -348,7 +349,7 @@ PASSES: Final = 0x80
 
 
 @native
-def verdict_xdp(r0):
+def verdict_xdp(r0: int) -> int:
     """Rows: 0 aborted, 1 drop, 2 pass, 3 tx, 4 redirect, 5 anything else (which Linux drops)."""
     r0 = r0 & 0xFFFFFFFF
     if r0 > 4:
@@ -359,7 +360,7 @@ def verdict_xdp(r0):
 
 
 @native
-def verdict_tc(r0):
+def verdict_tc(r0: int) -> int:
     """Rows: TC_ACT_* + 1 (unspec is -1), 10 anything else (which Linux takes as ok)."""
     r0 = (r0 + 1) & 0xFFFFFFFF
     if r0 > 9:
@@ -370,7 +371,7 @@ def verdict_tc(r0):
 
 
 @native
-def verdict_socket(r0):
+def verdict_socket(r0: int) -> int:
     """Rows: 0 drop, 1 pass (r0 is the number of bytes to keep)."""
     if r0 & 0xFFFFFFFF:
         return 1 | PASSES
@@ -378,7 +379,7 @@ def verdict_socket(r0):
 
 
 @native
-def account(st, r0, *, verdict, trims):
+def account(st: int, r0: int, *, verdict: NativeFn, trims: int) -> int:
     """Count the packet that ran, and write it to the output where it goes on."""
     row = verdict(r0)
     ctx = load64(st + CTX)
@@ -407,7 +408,7 @@ def account(st, r0, *, verdict, trims):
 
 
 @native
-def next_packet(st, *, reader, prepare, in_place):
+def next_packet(st: int, *, reader: NativeFn, prepare: NativeFn, in_place: int) -> int:
     """Go on to the next record that is a packet for the hook; GOT, or why not."""
     while 1:
         if load64(st + LEFT) == 0:
@@ -426,7 +427,7 @@ def next_packet(st, *, reader, prepare, in_place):
 
 
 @native
-def packet_loop(st, *, reader, prepare, verdict, trims, in_place):
+def packet_loop(st: int, *, reader: NativeFn, prepare: NativeFn, verdict: NativeFn, trims: int, in_place: int) -> int:
     """Run the program over every record that is whole; the reason why it stopped."""
     prog = load64(st + PROG)
     ctx = load64(st + CTX)

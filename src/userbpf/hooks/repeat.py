@@ -21,7 +21,7 @@ CLOCK_MONOTONIC = 1
 
 
 @native
-def repeat_loop(prog, ctx, rt, count, spent):
+def repeat_loop(prog: int, ctx: int, rt: int, count: int, spent: int) -> int:
     """Run `count` times; add the ns it took to *spent; the last r0."""
     start = clock_ns(CLOCK_MONOTONIC)
     result = 0
