@@ -6,8 +6,8 @@ each of the four other fields either "any value" (the field is an operand) or th
 A field that Linux calls reserved is a field whose only value is 0. Forms of one opcode byte never overlap, so `form_of`
 finds at most one; what it does not find is no instruction.
 
-Source: RFC 9669, `Documentation/bpf/standardization/instruction-set.rst`, include/uapi/linux/bpf.h and bpf_common.h, and
-for the newer forms (may_goto, load_acquire, addr_space_cast) the answers of Linux 6.18.
+Source: RFC 9669, `Documentation/bpf/standardization/instruction-set.rst`, include/uapi/linux/bpf.h and bpf_common.h; for
+the newer forms (may_goto, load_acquire, addr_space_cast) the answers of Linux 6.18.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 
 from userbpf.isa.insn import Insn
 
-# --- instruction classes: code & 7 -------------------------------------------------------------------------------------
+# --- instruction classes: code & 7 ----------------------------------------------------------------------------------
 BPF_LD: Final = 0x00
 BPF_LDX: Final = 0x01
 BPF_ST: Final = 0x02
@@ -29,7 +29,7 @@ BPF_ALU64: Final = 0x07
 BPF_RET: Final = 0x06  # classic only
 BPF_MISC: Final = 0x07  # classic only
 
-# --- load and store: code & 0x18 is the size, code & 0xe0 the mode -----------------------------------------------------
+# --- load and store: code & 0x18 is the size, code & 0xe0 the mode --------------------------------------------------
 BPF_W: Final = 0x00
 BPF_H: Final = 0x08
 BPF_B: Final = 0x10
@@ -45,7 +45,7 @@ BPF_MEMSX: Final = 0x80
 BPF_ATOMIC: Final = 0xC0
 BPF_XADD: Final = 0xC0
 
-# --- arithmetic and jumps: code & 0xf0 is the operation, code & 8 the source -------------------------------------------
+# --- arithmetic and jumps: code & 0xf0 is the operation, code & 8 the source ----------------------------------------
 BPF_K: Final = 0x00
 BPF_X: Final = 0x08
 BPF_A: Final = 0x10  # classic only: return A
@@ -90,20 +90,20 @@ BPF_JCOND: Final = 0xE0
 BPF_TAX: Final = 0x00
 BPF_TXA: Final = 0x80
 
-# --- atomic operations: imm of BPF_ATOMIC ------------------------------------------------------------------------------
+# --- atomic operations: imm of BPF_ATOMIC ---------------------------------------------------------------------------
 BPF_FETCH: Final = 0x01
 BPF_XCHG: Final = 0xE0 | BPF_FETCH
 BPF_CMPXCHG: Final = 0xF0 | BPF_FETCH
 BPF_LOAD_ACQ: Final = 0x100
 BPF_STORE_REL: Final = 0x110
 
-# --- off of a 64-bit register move -------------------------------------------------------------------------------------
+# --- off of a 64-bit register move ----------------------------------------------------------------------------------
 BPF_ADDR_SPACE_CAST: Final = 1
 
-# --- src of BPF_JCOND --------------------------------------------------------------------------------------------------
+# --- src of BPF_JCOND -----------------------------------------------------------------------------------------------
 BPF_MAY_GOTO: Final = 0
 
-# --- src of lddw: what the 64 bits mean --------------------------------------------------------------------------------
+# --- src of lddw: what the 64 bits mean -----------------------------------------------------------------------------
 BPF_PSEUDO_MAP_FD: Final = 1
 BPF_PSEUDO_MAP_VALUE: Final = 2
 BPF_PSEUDO_BTF_ID: Final = 3
@@ -111,11 +111,11 @@ BPF_PSEUDO_FUNC: Final = 4
 BPF_PSEUDO_MAP_IDX: Final = 5
 BPF_PSEUDO_MAP_IDX_VALUE: Final = 6
 
-# --- src of call -------------------------------------------------------------------------------------------------------
+# --- src of call ----------------------------------------------------------------------------------------------------
 BPF_PSEUDO_CALL: Final = 1
 BPF_PSEUDO_KFUNC_CALL: Final = 2
 
-# --- registers ---------------------------------------------------------------------------------------------------------
+# --- registers ------------------------------------------------------------------------------------------------------
 BPF_REG_0: Final = 0
 BPF_REG_1: Final = 1
 BPF_REG_2: Final = 2
@@ -133,7 +133,7 @@ MAX_BPF_REG: Final = 11
 # opcode byte of the 16-byte load of a 64-bit immediate
 LDDW: Final = BPF_LD | BPF_IMM | BPF_DW
 
-# --- classic ancillary data: absolute load offsets (include/uapi/linux/filter.h), as s32 -------------------------------
+# --- classic ancillary data: absolute load offsets (include/uapi/linux/filter.h), as s32 ----------------------------
 SKF_AD_OFF: Final = -0x1000
 SKF_AD_PROTOCOL: Final = 0
 SKF_AD_PKTTYPE: Final = 4
