@@ -1,0 +1,970 @@
+"""What is known of a scalar: a tnum and eight bounds, immutable, interned, compared by identity.
+
+A `Val` stands for the 64-bit words `w` with `w` in the tnum, `smin <= s64(w) <= smax`, `umin <= w <= umax`, and the same for the
+low half with the four 32-bit bounds. One content is one object, so that equality is `is`, a register can be a tuple,
+and every transfer function is a dict from operands to result: a loop pays for a piece of arithmetic once.
+
+The five views (tnum, signed and unsigned of 64 bits, signed and unsigned of 32) constrain one another, and each operation computes
+some of them badly. `_sync` lets each view narrow the others. There is no fixpoint in it: which facts survive, and so
+which programs are accepted and what the log shows, depends on the number of rounds, which is that of Linux 6.18.44
+(found by loading programs and reading the bounds in the log; the differential test repeats it).
+
+Where the views exclude each other the path is dead. Linux does not drop it: it forgets the bounds and keeps the tnum, and so
+does `_settle`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from userbpf.verifier import tnum
+from userbpf.verifier.tnum import Tnum
+
+U64: Final = (1 << 64) - 1
+U32: Final = (1 << 32) - 1
+S64_MIN: Final = -(1 << 63)
+S64_MAX: Final = (1 << 63) - 1
+S32_MIN: Final = -(1 << 31)
+S32_MAX: Final = (1 << 31) - 1
+_SIGN64: Final = 1 << 63
+_SIGN32: Final = 1 << 31
+_HIGH: Final = U64 ^ U32
+
+# the operation nibble of an ALU instruction; SDIV and SMOD are DIV and MOD with off 1
+ADD: Final = 0x00
+SUB: Final = 0x10
+MUL: Final = 0x20
+DIV: Final = 0x30
+OR: Final = 0x40
+AND: Final = 0x50
+LSH: Final = 0x60
+RSH: Final = 0x70
+NEG: Final = 0x80
+MOD: Final = 0x90
+XOR: Final = 0xA0
+ARSH: Final = 0xC0
+SDIV: Final = 0x130
+SMOD: Final = 0x190
+
+# the operation nibble of a conditional jump
+JEQ: Final = 0x10
+JGT: Final = 0x20
+JGE: Final = 0x30
+JSET: Final = 0x40
+JNE: Final = 0x50
+JSGT: Final = 0x60
+JSGE: Final = 0x70
+JLT: Final = 0xA0
+JLE: Final = 0xB0
+JSLT: Final = 0xC0
+JSLE: Final = 0xD0
+
+
+class Val:
+    """One abstract scalar. Only this module makes them; compare by identity."""
+
+    __slots__ = (
+        "mask",
+        "s32max",
+        "s32min",
+        "smax",
+        "smin",
+        "text",
+        "u32max",
+        "u32min",
+        "umax",
+        "umin",
+        "value",
+    )
+
+    def __init__(
+        self,
+        value: int,
+        mask: int,
+        smin: int,
+        smax: int,
+        umin: int,
+        umax: int,
+        s32min: int,
+        s32max: int,
+        u32min: int,
+        u32max: int,
+    ) -> None:
+        self.value: Final = value
+        self.mask: Final = mask
+        self.smin: Final = smin
+        self.smax: Final = smax
+        self.umin: Final = umin
+        self.umax: Final = umax
+        self.s32min: Final = s32min
+        self.s32max: Final = s32max
+        self.u32min: Final = u32min
+        self.u32max: Final = u32max
+        self.text: str | None = None
+
+    @property
+    def is_const(self) -> bool:
+        """Whether the tnum leaves one word."""
+        return not self.mask
+
+    @property
+    def tnum(self) -> Tnum:
+        return self.value, self.mask
+
+    @property
+    def fields(self) -> Fields:
+        """Tnum value and mask, then the eight bounds in the order of the log."""
+        return (
+            self.value,
+            self.mask,
+            self.smin,
+            self.smax,
+            self.umin,
+            self.umax,
+            self.s32min,
+            self.s32max,
+            self.u32min,
+            self.u32max,
+        )
+
+    def __contains__(self, word: int) -> bool:
+        """Whether the concrete unsigned word is one this stands for."""
+        low = word & U32
+        return (
+            word & ~self.mask == self.value
+            and self.umin <= word <= self.umax
+            and self.smin <= s64(word) <= self.smax
+            and self.u32min <= low <= self.u32max
+            and self.s32min <= s32(low) <= self.s32max
+        )
+
+    def __repr__(self) -> str:
+        return f"<scalar({scalar_text(self)})>" if self.mask else f"<{snum(self.value)}>"
+
+
+Fields = tuple[int, int, int, int, int, int, int, int, int, int]
+Branch = tuple[bool | None, Val, Val, Val, Val]
+
+
+def s64(word: int) -> int:
+    """The unsigned word as a signed number."""
+    return word - (1 << 64) if word & _SIGN64 else word
+
+
+def s32(word: int) -> int:
+    """The unsigned half word as a signed number."""
+    return word - (1 << 32) if word & _SIGN32 else word
+
+
+# -- interning ---------------------------------------------------------------------------------------------------------
+
+_LIMIT: Final = 1 << 17
+_table: Final[dict[Fields, Val]] = {}
+_consts: Final[dict[int, Val]] = {}
+_memos: Final[list[dict[tuple[Val, Val], Val]]] = []
+_branch_memos: Final[list[dict[tuple[Val, Val], Branch]]] = []
+_unary_memos: Final[list[dict[Val, Val]]] = []
+_room: list[int] = [_LIMIT]
+# called when the tables are swept, for memos that others keep
+on_sweep: Final[list[Callable[[], None]]] = []
+
+
+def make(
+    value: int,
+    mask: int,
+    smin: int = S64_MIN,
+    smax: int = S64_MAX,
+    umin: int = 0,
+    umax: int = U64,
+    s32min: int = S32_MIN,
+    s32max: int = S32_MAX,
+    u32min: int = 0,
+    u32max: int = U32,
+) -> Val:
+    """The one `Val` of this content, taken as it is: nothing is deduced."""
+    key = (value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max)
+    val = _table.get(key)
+    if val is None:
+        if len(_table) + len(_consts) > _room[0]:
+            sweep()
+        val = _table.setdefault(key, Val(*key))
+    return val
+
+
+def const(v: int) -> Val:
+    """The constant, taken modulo 2^64."""
+    v &= U64
+    val = _consts.get(v)
+    if val is None:
+        if len(_table) + len(_consts) > _room[0]:
+            sweep()
+        signed, low = s64(v), v & U32
+        low_signed = s32(low)
+        key = (v, 0, signed, signed, v, v, low_signed, low_signed, low, low)
+        val = _consts.setdefault(v, _table.get(key) or Val(*key))
+    return val
+
+
+def sweep() -> None:
+    """Forget memoised results and every `Val` that nobody holds; runs by itself when the tables have grown.
+
+    A `Val` in use stays, so identity stays equality. CPython's reference count tells what is in use: here two tables'
+    worth of names (the dict, the loop variable, the argument of getrefcount) and no other.
+    """
+    for memo in _memos:
+        memo.clear()
+    for unary in _unary_memos:
+        unary.clear()
+    for branches in _branch_memos:
+        branches.clear()
+    for forget in on_sweep:
+        forget()
+    for key in list(_table):
+        if sys.getrefcount(_table[key]) <= 2:
+            del _table[key]
+    for v in list(_consts):
+        if sys.getrefcount(_consts[v]) <= 2:
+            del _consts[v]
+    _room[0] = max(_LIMIT, 2 * (len(_table) + len(_consts)))
+
+
+UNKNOWN: Final = make(0, U64)
+ZERO: Final = const(0)
+
+
+# -- deduction ---------------------------------------------------------------------------------------------------------
+
+
+def _sync(f: Fields) -> Fields:
+    """Let tnum and bounds narrow one another, as often as Linux 6.18.44 does."""
+    f = _bounds_from_tnum(f)
+    f = _deduce(_deduce(_deduce(f)))
+    f = _tnum_from_bounds(f)
+    return _bounds_from_tnum(f)
+
+
+def _bounds_from_tnum(f: Fields) -> Fields:
+    value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
+    low, low_mask = value & U32, mask & U32
+    umin, umax = max(umin, value), min(umax, value | mask)
+    if umin != umax or mask or umin != value:
+        only = _only(value, mask, umin, umax)
+        if only is not None:
+            return const(only).fields
+    return (
+        value,
+        mask,
+        max(smin, s64(value | mask & _SIGN64)),
+        min(smax, s64(value | mask & ~_SIGN64)),
+        max(umin, value),
+        min(umax, value | mask),
+        max(s32min, s32(low | low_mask & _SIGN32)),
+        min(s32max, s32(low | low_mask & ~_SIGN32)),
+        max(u32min, low),
+        min(u32max, low | low_mask),
+    )
+
+
+def _only(value: int, mask: int, umin: int, umax: int) -> int | None:
+    """The one word of the tnum between the bounds. Where there is none at all, the largest may be named instead."""
+    last = value | mask
+    after = _step(value, mask, umin)
+    if umin & ~mask == value:
+        return umin if after > umax else None
+    if after == last:
+        return last
+    return after if after <= umax and _step(value, mask, after) > umax else None
+
+
+def _step(value: int, mask: int, word: int) -> int:
+    """The tnum's next word above `word`; the largest again where there is none."""
+    above = tnum.first_from((value, mask), word + 1)
+    return value | mask if above is None else above
+
+
+def _tnum_from_bounds(f: Fields) -> Fields:
+    value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
+    wide = tnum.meet((value, mask), tnum.span(umin, umax))
+    low = tnum.meet((wide[0] & U32, wide[1] & U32), tnum.span(u32min, u32max))
+    value, mask = wide[0] & _HIGH | low[0], wide[1] & _HIGH | low[1]
+    return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
+
+
+def _deduce(f: Fields) -> Fields:
+    """One round: 32 bits from 64 and from themselves, 64 from themselves, 64 from 32."""
+    value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
+
+    # the low halves run without a break where the high halves are equal
+    if umin >> 32 == umax >> 32:
+        u32min, u32max = max(u32min, umin & U32), min(u32max, umax & U32)
+        if s32(umin & U32) <= s32(umax & U32):
+            s32min, s32max = max(s32min, s32(umin & U32)), min(s32max, s32(umax & U32))
+    if smin >> 32 == smax >> 32:
+        if smin & U32 <= smax & U32:
+            u32min, u32max = max(u32min, smin & U32), min(u32max, smax & U32)
+        if s32(smin & U32) <= s32(smax & U32):
+            s32min, s32max = max(s32min, s32(smin & U32)), min(s32max, s32(smax & U32))
+    # ... or next to each other, around zero
+    if (umin >> 32) + 1 == umax >> 32 and umin & _SIGN32 and not umax & _SIGN32:
+        s32min, s32max = max(s32min, s32(umin & U32)), min(s32max, s32(umax & U32))
+    if (smin >> 32) + 1 == smax >> 32 and smin & _SIGN32 and not smax & _SIGN32:
+        s32min, s32max = max(s32min, s32(smin & U32)), min(s32max, s32(smax & U32))
+
+    smin32, smax32, u32min, u32max = _circle(s32min, s32max, u32min, u32max, U32, _SIGN32)
+    s32min, s32max = smin32, smax32
+    smin, smax, umin, umax = _circle(smin, smax, umin, umax, U64, _SIGN64)
+
+    # the high half of a bound with the low half's own bound
+    umin, umax = max(umin, umin & _HIGH | u32min), min(umax, umax & _HIGH | u32max)
+    smin, smax = max(smin, smin & ~U32 | u32min), min(smax, smax & ~U32 | u32max)
+    # sign-extended and not negative: the high half is zero and the 32-bit bounds are the bounds. They replace those
+    # of 64 bits even where these are narrower
+    if s32min >= 0 and smin >= S32_MIN and smax <= U32:
+        smin, smax, umin, umax = s32min, s32max, s32min, s32max
+        value, mask = tnum.meet((value, mask), tnum.span(s32min, s32max))
+    return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
+
+
+def _circle(smin: int, smax: int, umin: int, umax: int, all_ones: int, sign: int) -> tuple[int, int, int, int]:
+    """Signed and unsigned bounds of one width: two arcs of one circle, cut at different places."""
+    cut = sign << 1
+    low = umin - cut if umin & sign else umin
+    high = umax - cut if umax & sign else umax
+    if low <= high:  # the unsigned arc does not run over the sign
+        smin, smax = max(smin, low), min(smax, high)
+    if smin & all_ones <= smax & all_ones:  # the signed arc does not run over zero
+        umin, umax = max(umin, smin & all_ones), min(umax, smax & all_ones)
+    elif umax < smin & all_ones:  # only the part from zero up is left
+        smin = umin
+        umax = min(umax, smax)
+    elif umin > smax & all_ones:  # only the part below zero is left
+        smax = umax - cut
+        umin = max(umin, smin & all_ones)
+    return smin, smax, umin, umax
+
+
+def _contradicts(f: Fields) -> bool:
+    value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
+    if umin > umax or smin > smax or u32min > u32max or s32min > s32max:
+        return True
+    if not mask and (umin != value or umax != value or smin != s64(value) or smax != smin):
+        return True
+    if not mask & U32:
+        low = value & U32
+        return u32min != low or u32max != low or s32min != s32(low) or s32max != s32min
+    return False
+
+
+def _settle(f: Fields) -> Val:
+    """Deduce, then forget the bounds (not the tnum) where they contradict each other."""
+    f = _sync(f)
+    if _contradicts(f):
+        return make(f[0], f[1])
+    return make(*f)
+
+
+def _settle32(f: Fields) -> Val:
+    """As `_settle`, of a result whose high half is zero: the 32-bit bounds are all that counts."""
+    value, mask, _, _, _, _, s32min, s32max, u32min, u32max = f
+    smin, smax = (s32min, s32max) if s32min >= 0 else (0, U32)
+    return _settle((value & U32, mask & U32, smin, smax, u32min, u32max, s32min, s32max, u32min, u32max))
+
+
+def from_range(umin: int, umax: int) -> Val:
+    """A scalar between two unsigned bounds."""
+    value, mask = tnum.span(umin, umax)
+    return _settle((value, mask, S64_MIN, S64_MAX, umin, umax, S32_MIN, S32_MAX, 0, U32))
+
+
+def from_srange(smin: int, smax: int) -> Val:
+    """A scalar between two signed bounds, such as a helper's return value."""
+    return _settle((0, U64, smin, smax, 0, U64, S32_MIN, S32_MAX, 0, U32))
+
+
+# -- arithmetic --------------------------------------------------------------------------------------------------------
+
+Range = tuple[int, int]
+
+
+def _alu_add(a: Val, b: Val) -> Fields:
+    return (
+        *tnum.add((a.value, a.mask), (b.value, b.mask)),
+        *_signed_sum(a.smin + b.smin, a.smax + b.smax, S64_MIN, S64_MAX),
+        *_wrap(a.umin + b.umin, a.umax + b.umax, U64),
+        *_signed_sum(a.s32min + b.s32min, a.s32max + b.s32max, S32_MIN, S32_MAX),
+        *_wrap(a.u32min + b.u32min, a.u32max + b.u32max, U32),
+    )
+
+
+def _alu_sub(a: Val, b: Val) -> Fields:
+    return (
+        *tnum.sub((a.value, a.mask), (b.value, b.mask)),
+        *_signed_sum(a.smin - b.smax, a.smax - b.smin, S64_MIN, S64_MAX),
+        *_wrap(a.umin - b.umax, a.umax - b.umin, U64),
+        *_signed_sum(a.s32min - b.s32max, a.s32max - b.s32min, S32_MIN, S32_MAX),
+        *_wrap(a.u32min - b.u32max, a.u32max - b.u32min, U32),
+    )
+
+
+def _wrap(low: int, high: int, all_ones: int) -> Range:
+    """Unsigned bounds after a sum: kept where neither end wraps, or both do."""
+    if (low < 0 or low > all_ones) == (high < 0 or high > all_ones):
+        return low & all_ones, high & all_ones
+    return 0, all_ones
+
+
+def _signed_sum(low: int, high: int, least: int, most: int) -> Range:
+    """Signed bounds after a sum: as `_wrap`, around the sign."""
+    if low >= least and high <= most:
+        return low, high
+    size = most - least + 1
+    if low < least and high < least:
+        return low + size, high + size
+    if low > most and high > most:
+        return low - size, high - size
+    return least, most
+
+
+def _alu_mul(a: Val, b: Val) -> Fields:
+    return (
+        *tnum.mul((a.value, a.mask), (b.value, b.mask)),
+        *_signed_product(a.smin, a.smax, b.smin, b.smax, S64_MIN, S64_MAX),
+        *_product(a.umin, a.umax, b.umin, b.umax, U64),
+        *_signed_product(a.s32min, a.s32max, b.s32min, b.s32max, S32_MIN, S32_MAX),
+        *_product(a.u32min, a.u32max, b.u32min, b.u32max, U32),
+    )
+
+
+def _product(amin: int, amax: int, bmin: int, bmax: int, all_ones: int) -> Range:
+    if amax * bmax > all_ones:
+        return 0, all_ones
+    return amin * bmin, amax * bmax
+
+
+def _signed_product(amin: int, amax: int, bmin: int, bmax: int, least: int, most: int) -> Range:
+    corners = (amin * bmin, amin * bmax, amax * bmin, amax * bmax)
+    low, high = min(corners), max(corners)
+    if low < least or high > most:
+        return least, most
+    return low, high
+
+
+def _alu_bitwise(value: int, mask: int, umin: int, umax: int, u32min: int, u32max: int) -> Fields:
+    """Bounds of AND, OR, XOR: the unsigned ones are given, the signed ones follow where the sign is one."""
+    smin, smax = s64(umin), s64(umax)
+    if smin > smax:
+        smin, smax = S64_MIN, S64_MAX
+    s32min, s32max = s32(u32min), s32(u32max)
+    if s32min > s32max:
+        s32min, s32max = S32_MIN, S32_MAX
+    return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
+
+
+def _alu_and(a: Val, b: Val) -> Fields:
+    value, mask = tnum.and_((a.value, a.mask), (b.value, b.mask))
+    return _alu_bitwise(value, mask, value, min(a.umax, b.umax), value & U32, min(a.u32max, b.u32max))
+
+
+def _alu_or(a: Val, b: Val) -> Fields:
+    value, mask = tnum.or_((a.value, a.mask), (b.value, b.mask))
+    return _alu_bitwise(value, mask, max(a.umin, b.umin), value | mask, max(a.u32min, b.u32min), (value | mask) & U32)
+
+
+def _alu_xor(a: Val, b: Val) -> Fields:
+    value, mask = tnum.xor((a.value, a.mask), (b.value, b.mask))
+    return _alu_bitwise(value, mask, value, value | mask, value & U32, (value | mask) & U32)
+
+
+def _lsh64(a: Val, n: int) -> Fields:
+    value, mask = tnum.lshift((a.value, a.mask), n)
+    smin, smax = S64_MIN, S64_MAX
+    if n == 32:
+        smin, smax = a.s32min << 32, a.s32max << 32
+    umin, umax = (a.umin << n, a.umax << n) if a.umax <= 1 << 63 - n else (0, U64)
+    u32min, u32max = (a.u32min << n, a.u32max << n) if n < 32 and a.u32max <= 1 << 31 - n else (0, U32)
+    return value, mask, smin, smax, umin, umax, S32_MIN, S32_MAX, u32min, u32max
+
+
+def _lsh32(a: Val, n: int) -> Fields:
+    value, mask = tnum.lshift((a.value & U32, a.mask & U32), n)
+    u32min, u32max = (a.u32min << n, a.u32max << n) if a.u32max <= 1 << 31 - n else (0, U32)
+    return value, mask, S64_MIN, S64_MAX, 0, U64, S32_MIN, S32_MAX, u32min, u32max
+
+
+def _rsh64(a: Val, n: int) -> Fields:
+    value, mask = a.value >> n, a.mask >> n
+    return value, mask, S64_MIN, S64_MAX, a.umin >> n, a.umax >> n, S32_MIN, S32_MAX, 0, U32
+
+
+def _rsh32(a: Val, n: int) -> Fields:
+    value, mask = (a.value & U32) >> n, (a.mask & U32) >> n
+    return value, mask, S64_MIN, S64_MAX, 0, U64, S32_MIN, S32_MAX, a.u32min >> n, a.u32max >> n
+
+
+def _arsh64(a: Val, n: int) -> Fields:
+    value, mask = tnum.arshift((a.value, a.mask), n, 64)
+    return value, mask, a.smin >> n, a.smax >> n, 0, U64, S32_MIN, S32_MAX, 0, U32
+
+
+def _arsh32(a: Val, n: int) -> Fields:
+    value, mask = tnum.arshift((a.value & U32, a.mask & U32), n, 32)
+    return value, mask, S64_MIN, S64_MAX, 0, U64, a.s32min >> n, a.s32max >> n, 0, U32
+
+
+_TWO_SIDED: Final[dict[int, Callable[[Val, Val], Fields]]] = {
+    ADD: _alu_add,
+    SUB: _alu_sub,
+    MUL: _alu_mul,
+    AND: _alu_and,
+    OR: _alu_or,
+    XOR: _alu_xor,
+}
+_SHIFTS: Final[dict[int, tuple[Callable[[Val, int], Fields], Callable[[Val, int], Fields]]]] = {
+    LSH: (_lsh32, _lsh64),
+    RSH: (_rsh32, _rsh64),
+    ARSH: (_arsh32, _arsh64),
+}
+
+
+def _compute(op: int, is64: bool, dst: Val, src: Val) -> Val:
+    """One operation, not memoised."""
+    if op == NEG:
+        return _compute(SUB, is64, ZERO, dst)
+    two_sided = _TWO_SIDED.get(op)
+    if two_sided is not None:
+        if not is64:
+            return _settle32(two_sided(dst, src))
+        return _settle(two_sided(dst, src))
+    shift = _SHIFTS.get(op)
+    if shift is not None:
+        n = src.value
+        if is64 and not src.mask and n < 64:
+            return _settle(shift[1](dst, n))
+        if not is64 and not src.mask & U32 and n & U32 < 32:
+            return _settle32(shift[0](dst, n & U32))
+    return UNKNOWN
+
+
+def _const_alu(op: int, is64: bool, a: int, b: int) -> int | None:
+    """Both operands known: the word itself, or None where Linux does not compute it."""
+    if not is64:
+        a &= U32
+        b &= U32
+    word: int
+    if op == ADD:
+        word = a + b
+    elif op == AND:
+        word = a & b
+    elif op == SUB:
+        word = a - b
+    elif op == OR:
+        word = a | b
+    elif op == XOR:
+        word = a ^ b
+    elif op == MUL:
+        word = a * b
+    elif op == NEG:
+        word = -a
+    elif op in _SHIFTS:
+        if b >= (64 if is64 else 32):
+            return None
+        if op == LSH:
+            word = a << b
+        elif op == RSH:
+            word = a >> b
+        else:
+            word = (s64(a) if is64 else s32(a)) >> b
+    else:
+        return None
+    return word & (U64 if is64 else U32)
+
+
+def _memo() -> dict[tuple[Val, Val], Val]:
+    memo: dict[tuple[Val, Val], Val] = {}
+    _memos.append(memo)
+    return memo
+
+
+_ALU_OPS: Final = (ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR, ARSH, SDIV, SMOD)
+_alu64: Final = {op: _memo() for op in _ALU_OPS}
+_alu32: Final = {op: _memo() for op in _ALU_OPS}
+
+
+def alu(op: int, is64: bool, dst: Val, src: Val) -> Val:
+    """The result of `dst op= src`. For NEG `src` is ignored. A 32-bit operation reads low halves and zeroes the high one."""
+    if not dst.mask and not src.mask:
+        word = _const_alu(op, is64, dst.value, src.value)
+        if word is not None:
+            return const(word)
+    memo = (_alu64 if is64 else _alu32)[op]
+    key = (dst, src)
+    val = memo.get(key)
+    if val is None:
+        val = memo[key] = _compute(op, is64, dst, src)
+    return val
+
+
+def forks(op: int, dst: Val, src: Val) -> bool:
+    """Whether Linux splits the path at `dst op= src`: a mask of all ones or none (0 or -1) under AND or OR with a constant.
+
+    It goes on with -1 and takes the same instruction up again with 0 later.
+    """
+    return (op == AND or op == OR) and dst.smin == -1 and dst.smax == 0 and not src.mask
+
+
+# -- changes of width --------------------------------------------------------------------------------------------------
+
+
+def _unary() -> dict[Val, Val]:
+    memo: dict[Val, Val] = {}
+    _unary_memos.append(memo)
+    return memo
+
+
+_mov32_memo: Final = _unary()
+_cast_memos: Final = {1: _unary(), 2: _unary(), 4: _unary()}
+_sext_memos: Final = {(bits, is64): _unary() for bits in (8, 16, 32) for is64 in (False, True)}
+_swap_memos: Final = {(nbytes): _unary() for nbytes in (2, 4, 8)}
+
+
+def mov32(v: Val) -> Val:
+    """`w = w`: the low half, zero-extended."""
+    val = _mov32_memo.get(v)
+    if val is None:
+        val = _mov32_memo[v] = _settle32(v.fields)
+    return val
+
+
+def cast(v: Val, nbytes: int) -> Val:
+    """What a load of `nbytes` bytes leaves of a 64-bit scalar, zero-extended."""
+    if nbytes == 8:
+        return v
+    memo = _cast_memos[nbytes]
+    val = memo.get(v)
+    if val is None:
+        val = memo[v] = _cast(v, nbytes)
+    return val
+
+
+def _cast(v: Val, nbytes: int) -> Val:
+    low = (1 << nbytes * 8) - 1
+    value, mask = v.value & low, v.mask & low
+    if v.umin & ~low == v.umax & ~low:
+        umin, umax = v.umin & low, v.umax & low
+    else:
+        umin, umax = 0, low
+    if nbytes < 4:
+        return _settle((value, mask, umin, umax, umin, umax, S32_MIN, S32_MAX, 0, U32))
+    return _settle((value, mask, umin, umax, umin, umax, v.s32min, v.s32max, v.u32min, v.u32max))
+
+
+def sext(v: Val, bits: int, is64: bool) -> Val:
+    """The low `bits` bits sign-extended to 64 bits, or to 32 with the high half zero (MOVSX, sign-extending loads)."""
+    memo = _sext_memos[bits, is64]
+    val = memo.get(v)
+    if val is None:
+        val = memo[v] = _sext(v, bits, is64)
+    return val
+
+
+def _sext(v: Val, bits: int, is64: bool) -> Val:
+    if not v.mask:
+        word = tnum.sext((v.value, 0), bits)[0]
+        return const(word if is64 else word & U32)
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    low, high = (v.smin, v.smax) if is64 else (v.s32min, v.s32max)
+    if low >> bits == high >> bits:
+        a, b = _signed_low(low, bits), _signed_low(high, bits)
+        first, last = min(a, b), max(a, b)
+        if (first >= 0) == (last >= 0):
+            if is64:
+                value, mask = tnum.span(first & U64, last & U64)
+                return _settle(
+                    (value, mask, first, last, first & U64, last & U64, first, last, first & U32, last & U32)
+                )
+            value, mask = tnum.span(first & U32, last & U32)
+            return _settle32((value, mask, 0, 0, 0, 0, first, last, first & U32, last & U32))
+    if is64:
+        return make(0, U64, least, most, 0, U64, least, most, 0, U32)
+    return _settle32((0, U32, 0, 0, 0, 0, least, most, 0, U32))
+
+
+def _signed_low(word: int, bits: int) -> int:
+    sign = 1 << (bits - 1)
+    return ((word & ((1 << bits) - 1)) ^ sign) - sign
+
+
+def bswap(v: Val, nbytes: int) -> Val:
+    """The low bytes reversed, zero-extended (BPF_END to big endian on a little-endian machine, and bswap)."""
+    memo = _swap_memos[nbytes]
+    val = memo.get(v)
+    if val is None:
+        value, mask = tnum.bswap((v.value, v.mask), nbytes)
+        val = memo[v] = _settle((value, mask, S64_MIN, S64_MAX, 0, U64, S32_MIN, S32_MAX, 0, U32))
+    return val
+
+
+def to_le(v: Val, nbytes: int) -> Val:
+    """BPF_END to little endian on a little-endian machine: the low bytes, zero-extended."""
+    if nbytes == 8:
+        return v
+    if nbytes == 4:
+        return mov32(v)
+    value, mask = tnum.cast((v.value, v.mask), nbytes)
+    return _settle((value, mask, S64_MIN, S64_MAX, 0, U64, S32_MIN, S32_MAX, 0, U32))
+
+
+# -- branches ----------------------------------------------------------------------------------------------------------
+
+_branch64: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
+_branch32: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
+_JMP_OPS: Final = (JEQ, JGT, JGE, JSET, JNE, JSGT, JSGE, JLT, JLE, JSLT, JSLE)
+for _op in _JMP_OPS:
+    for _memos_of in (_branch64, _branch32):
+        _memos_of[_op] = {}
+        _branch_memos.append(_memos_of[_op])
+
+# the comparison that holds where this one does not
+_INVERSE: Final = {
+    JEQ: JNE,
+    JNE: JEQ,
+    JGT: JLE,
+    JLE: JGT,
+    JGE: JLT,
+    JLT: JGE,
+    JSGT: JSLE,
+    JSLE: JSGT,
+    JSGE: JSLT,
+    JSLT: JSGE,
+}
+# the same comparison with its sides exchanged
+_MIRROR: Final = {JGT: JLT, JGE: JLE, JSGT: JSLT, JSGE: JSLE}
+_NOT_SET: Final = 0x140
+
+
+def branch(op: int, is32: bool, a: Val, b: Val) -> Branch:
+    """`if a op b`: (prediction, a and b where it jumps, a and b where it falls through).
+
+    The prediction is None where both ways are open; with a prediction the operands come back unrefined.
+    """
+    memo = (_branch32 if is32 else _branch64)[op]
+    key = (a, b)
+    result = memo.get(key)
+    if result is None:
+        pred = _predict(op, is32, a, b)
+        if pred is not None:
+            result = (pred, a, b, a, b)
+        else:
+            inverse = _NOT_SET if op == JSET else _INVERSE[op]
+            jump, fall = _refine(op, is32, a, b), _refine(inverse, is32, a, b)
+            if fall is None:
+                result = (True, a, b, a, b)
+            elif jump is None:
+                result = (False, a, b, a, b)
+            else:
+                result = (None, *jump, *fall)
+        memo[key] = result
+    return result
+
+
+def branch_same(op: int) -> bool:
+    """`if r op r` on one register."""
+    return op in (JEQ, JGE, JLE, JSGE, JSLE)
+
+
+def _predict(op: int, is32: bool, a: Val, b: Val) -> bool | None:
+    if op == JSET:
+        return _predict_set(is32, a, b)
+    if op in (JEQ, JNE):
+        equal = _predict_equal(is32, a, b)
+        return equal if op == JEQ or equal is None else not equal
+    if op in (JLT, JLE, JSLT, JSLE):
+        greater = {JLT: JGE, JLE: JGT, JSLT: JSGE, JSLE: JSGT}[op]
+        pred = _predict(greater, is32, a, b)
+        return None if pred is None else not pred
+    if op in (JGT, JGE):
+        amin, amax, bmin, bmax = (a.u32min, a.u32max, b.u32min, b.u32max) if is32 else (a.umin, a.umax, b.umin, b.umax)
+    else:
+        amin, amax, bmin, bmax = (a.s32min, a.s32max, b.s32min, b.s32max) if is32 else (a.smin, a.smax, b.smin, b.smax)
+    if op in (JGT, JSGT):
+        return True if amin > bmax else False if amax <= bmin else None
+    return True if amin >= bmax else False if amax < bmin else None
+
+
+def _predict_equal(is32: bool, a: Val, b: Val) -> bool | None:
+    if is32:
+        at, bt = (a.value & U32, a.mask & U32), (b.value & U32, b.mask & U32)
+    else:
+        at, bt = (a.value, a.mask), (b.value, b.mask)
+    if not at[1] and not bt[1]:
+        return at[0] == bt[0]
+    if not tnum.overlap(at, bt):
+        return False
+    if not is32 and (a.umin > b.umax or a.umax < b.umin or a.smin > b.smax or a.smax < b.smin):
+        return False
+    if a.u32min > b.u32max or a.u32max < b.u32min or a.s32min > b.s32max or a.s32max < b.s32min:
+        return False
+    return None
+
+
+def _predict_set(is32: bool, a: Val, b: Val) -> bool | None:
+    every = U32 if is32 else U64
+    if b.mask & every:
+        a, b = b, a
+    if b.mask & every:
+        return None
+    bits = b.value & every
+    if a.value & bits:
+        return True
+    if not (a.value | a.mask) & bits:
+        return False
+    return None
+
+
+Pair = tuple[Val, Val] | None
+
+
+def _refine(op: int, is32: bool, a: Val, b: Val) -> Pair:
+    """Both operands where the comparison holds; None where it cannot hold."""
+    if op in _MIRROR:
+        return _swap(_refine(_MIRROR[op], is32, b, a))
+    if op in (JSET, _NOT_SET):
+        return _refine_set(op, is32, a, b)
+    if op == JEQ:
+        return _refine_equal(is32, a, b)
+    if op == JNE:
+        return _refine_unequal(is32, a, b)
+    fa, fb = list(a.fields), list(b.fields)
+    signed = op in (JSLT, JSLE)
+    # where the minimum of the pair of bounds in question lies in Fields
+    at = (6 if signed else 8) if is32 else (2 if signed else 4)
+    gap = 1 if op in (JLT, JSLT) else 0
+    amin, bmax = fa[at], fb[at + 1]
+    fa[at + 1] = min(fa[at + 1], bmax - gap)
+    fb[at] = max(fb[at], amin + gap)
+    return _pair(fa, fb)
+
+
+def _swap(pair: Pair) -> Pair:
+    return None if pair is None else (pair[1], pair[0])
+
+
+def _pair(fa: list[int], fb: list[int]) -> Pair:
+    a = _sync((fa[0], fa[1], fa[2], fa[3], fa[4], fa[5], fa[6], fa[7], fa[8], fa[9]))
+    b = _sync((fb[0], fb[1], fb[2], fb[3], fb[4], fb[5], fb[6], fb[7], fb[8], fb[9]))
+    return None if _contradicts(a) or _contradicts(b) else (make(*a), make(*b))
+
+
+def _refine_equal(is32: bool, a: Val, b: Val) -> Pair:
+    fa, fb = a.fields, b.fields
+    first = 6 if is32 else 2
+    met = list(fa)
+    for i in range(first, first + 4):
+        met[i] = min(fa[i], fb[i]) if i & 1 else max(fa[i], fb[i])
+    other = list(fb)
+    other[first : first + 4] = met[first : first + 4]
+    if is32:
+        low = tnum.meet((a.value & U32, a.mask & U32), (b.value & U32, b.mask & U32))
+        met[0], met[1] = a.value & _HIGH | low[0], a.mask & _HIGH | low[1]
+        other[0], other[1] = b.value & _HIGH | low[0], b.mask & _HIGH | low[1]
+    else:
+        met[0], met[1] = tnum.meet((a.value, a.mask), (b.value, b.mask))
+        other[0], other[1] = met[0], met[1]
+    return _pair(met, other)
+
+
+def _refine_unequal(is32: bool, a: Val, b: Val) -> Pair:
+    every = U32 if is32 else U64
+    f = list(a.fields)
+    if b.mask & every:
+        if not a.mask & every:
+            return _swap(_refine_unequal(is32, b, a))
+    else:
+        first = 6 if is32 else 2
+        signed = s32(b.value & U32) if is32 else s64(b.value)
+        for i, word in ((first, signed), (first + 2, b.value & every)):
+            if f[i] == word:
+                f[i] += 1
+            if f[i + 1] == word:
+                f[i + 1] -= 1
+    return _pair(f, list(b.fields))
+
+
+def _refine_set(op: int, is32: bool, a: Val, b: Val) -> Pair:
+    every = U32 if is32 else U64
+    f = list(a.fields)
+    if b.mask & every:
+        if not a.mask & every:
+            return _swap(_refine_set(op, is32, b, a))
+    else:
+        bits = b.value & every
+        if op == _NOT_SET:
+            # Linux starts over from the tnum here
+            f = [a.value & ~bits, a.mask & ~bits, *UNKNOWN.fields[2:]]
+        elif not bits & (bits - 1):
+            f[0], f[1] = f[0] | bits, f[1] & ~bits
+    return _pair(f, list(b.fields))
+
+
+# -- order and text ----------------------------------------------------------------------------------------------------
+
+
+def leq(old: Val, cur: Val) -> bool:
+    """Whether everything `cur` stands for is in `old`, view by view."""
+    return old is cur or (
+        old.umin <= cur.umin
+        and old.umax >= cur.umax
+        and old.smin <= cur.smin
+        and old.smax >= cur.smax
+        and old.u32min <= cur.u32min
+        and old.u32max >= cur.u32max
+        and old.s32min <= cur.s32min
+        and old.s32max >= cur.s32max
+        and not cur.mask & ~old.mask
+        and cur.value & ~old.mask == old.value
+    )
+
+
+def snum(n: int) -> str:
+    """A number as Linux's log prints a signed one: decimal where it fits 16 bits, else hexadecimal. Takes s64 or u64."""
+    n &= U64
+    if n <= 0x7FFF:
+        return str(n)
+    if n >= U64 - 0x7FFF:
+        return str(n - (1 << 64))
+    return hex(n)
+
+
+def unum(n: int) -> str:
+    """A number as Linux's log prints an unsigned one."""
+    n &= U64
+    return str(n) if n <= 0xFFFF else hex(n)
+
+
+_NAMES: Final = ("smin", "smax", "umin", "umax", "smin32", "smax32", "umin32", "umax32")
+
+
+def scalar_text(val: Val) -> str:
+    """The bounds of a scalar that is no constant, `smin=0,smax=umax=255,var_off=(0x0; 0xff)`; empty where nothing is known."""
+    if val.text is None:
+        val.text = _scalar_text(val)
+    return val.text
+
+
+def _scalar_text(val: Val) -> str:
+    bounds, trivial = val.fields[2:], UNKNOWN.fields[2:]
+    shown = [i for i in range(8) if bounds[i] != trivial[i]]
+    # a 32-bit bound joins the others as the number that is printed: unsigned where it is printed in hexadecimal
+    keys = [n if i < 4 or -0x8000 <= n <= 0x7FFF else n & U32 for i, n in enumerate(bounds)]
+    parts = []
+    while shown:
+        first = shown[0]
+        group = [i for i in shown if i & 1 == first & 1 and keys[i] == keys[first]]
+        shown = [i for i in shown if i not in group]
+        text = snum if _NAMES[first][0] == "s" else unum
+        parts.append("=".join(_NAMES[i] for i in group) + "=" + text(keys[first]))
+    if val.mask != U64:
+        parts.append(f"var_off=({val.value:#x}; {val.mask:#x})")
+    return ",".join(parts)
