@@ -292,10 +292,8 @@ _XDP: Final = (
     *_on((AttachType.XDP_DEVMAP,), CtxField("egress_ifindex", 20, 4, read=WHOLE)),
 )
 # x86-64: struct pt_regs
-_PT_REGS: Final = tuple(
-    CtxField(name, 8 * i, 8)
-    for i, name in enumerate("r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss".split())
-)
+_X86_REGS: Final = "r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss"
+_PT_REGS: Final = tuple(CtxField(name, 8 * i, 8) for i, name in enumerate(_X86_REGS.split()))
 _RAW_TP_ARGS: Final = CtxField("args", 0, 96, 8)  # at most 12 arguments
 
 CTX: Final[dict[ProgType, tuple[CtxField, ...]]] = {
