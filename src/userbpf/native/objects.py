@@ -174,6 +174,7 @@ def llvm() -> Any:
         raise NativeError(f"compiling needs llvmlite: {e}") from e
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    binding.initialize_native_asmparser()  # pause() is inline assembly
     return binding
 
 
