@@ -16,6 +16,7 @@ import mmap
 import os
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -177,7 +178,7 @@ class _Input:
         self.base_off += cur
         try:
             got = self.stream.readinto(self.view[left:])
-        except (OSError, EOFError, gzip.BadGzipFile) as e:
+        except (OSError, EOFError, zlib.error) as e:
             raise CaptureError(f"{self.name}: reading on after byte {self.base_off + left}: {e}") from e
         self.set(loop.CUR, self.addr)
         self.set(loop.END, self.addr + left + (got or 0))
