@@ -1,4 +1,4 @@
-"""Plain Python functions over unsigned 64-bit integers and raw memory, run by CPython or compiled by LLVM: one source, two speeds.
+"""Plain Python functions over u64 and raw memory, run by CPython or compiled by LLVM: one source, two speeds.
 
 The language
 ------------
@@ -66,9 +66,10 @@ Two speeds
 where it is there (USERBPF_CACHE=dir or off, default XDG cache); then LLVM is not even imported. C library symbols that LLVM
 or intrinsics need are bound without being asked for.
 
-`compiled(f, size=8) -> callable`: the compiled f as a Python callable, made once. It takes ints, and `bytes` or `bytearray` objects for
-addresses of their content. `compile_natives(lookup=(f, {...}), update=(g, {...})) -> NativeSet` compiles several into one code:
-`set.lookup(...)` calls, `set.addr("lookup")` is the code address. The GIL is released during a call (spin locks!), unless `hold_gil=True`.
+`compiled(f, size=8) -> callable`: the compiled f as a Python callable, made once. It takes ints, and `bytes` or
+`bytearray` objects for addresses of their content. `compile_natives(lookup=(f, {...}), update=(g, {...})) -> NativeSet`
+compiles several into one code: `set.lookup(...)` calls, `set.addr("lookup")` is the code address. The GIL is released
+during a call (spin locks!), unless `hold_gil=True`.
 
 `f.bind(size=8)` is f with some constants given, itself a native function. `Region` is memory behind a file descriptor.
 """

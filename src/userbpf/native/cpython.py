@@ -70,7 +70,7 @@ class _Fill(ast.NodeTransformer):
 
 
 def _mask(e: ast.expr) -> ast.expr:
-    if isinstance(e, ast.Constant):
+    if isinstance(e, ast.Constant) and isinstance(e.value, int):
         return ast.Constant(e.value & M64)
     return ast.BinOp(e, ast.BitAnd(), ast.Constant(M64))
 
@@ -164,8 +164,8 @@ class _Rewrite:
     def wide(self, e: ast.expr) -> tuple[ast.expr, bool]:
         """An expression that is right modulo 2**64, and whether it is in the range."""
         match e:
-            case ast.Constant(value=value):
-                return ast.Constant(int(value) & M64), True
+            case ast.Constant(value=int() as value):
+                return ast.Constant(value & M64), True
             case ast.Name() | ast.Attribute():
                 return self.name(e), True
             case ast.BinOp():
@@ -190,7 +190,7 @@ class _Rewrite:
         op = e.op
         if isinstance(op, ast.LShift | ast.RShift):
             count = self.value(e.right)
-            if isinstance(count, ast.Constant):
+            if isinstance(count, ast.Constant) and isinstance(count.value, int):
                 count = ast.Constant(count.value & 63)
             else:
                 count = ast.BinOp(count, ast.BitAnd(), ast.Constant(63))

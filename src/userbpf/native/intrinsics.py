@@ -13,13 +13,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import platform
 import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from userbpf.errors import NativeError
 
@@ -78,8 +76,7 @@ class Builder(Protocol):
 Lower = Callable[..., str]
 
 
-@dataclass(frozen=True, slots=True)
-class Intrinsic:
+class Intrinsic(NamedTuple):
     name: str
     args: str
     py: Callable[..., int]
@@ -633,8 +630,8 @@ def pause() -> int:
 
 
 def _ir_pause(b: Builder) -> str:
-    machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64"):
+    machine = os.uname().machine
+    if machine in ("x86_64",):
         b.do('call void asm sideeffect "pause", "~{memory},~{dirflag},~{fpsr},~{flags}"()')
     elif machine in ("aarch64", "arm64"):
         b.do('call void asm sideeffect "yield", "~{memory}"()')

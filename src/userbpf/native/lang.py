@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, overload
 
 from userbpf.errors import NativeError
-from userbpf.native.intrinsics import BY_FUNCTION, M64, Intrinsic
+from userbpf.native.intrinsics import BY_FUNCTION, M64
 
 P = ParamSpec("P")
 MAX_UNROLL: Final = 4096

@@ -17,7 +17,6 @@ import hashlib
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from userbpf.native.intrinsics import M64, Intrinsic
@@ -32,17 +31,17 @@ _lock = threading.RLock()
 _names: weakref.WeakValueDictionary[str, Definition] = weakref.WeakValueDictionary()
 
 
-@dataclass(eq=False)
 class Spec:
     """One function for one combination of constants: the IR text and what else a module needs with it."""
 
-    name: str
-    defn: Definition
-    text: str = ""
-    deps: dict[Spec, None] = field(default_factory=dict)
-    declarations: dict[str, None] = field(default_factory=dict)
-    hosts: dict[str, None] = field(default_factory=dict)  # C library symbols
-    syms: dict[str, int | None] = field(default_factory=dict)  # addresses: known where the source names a global Sym
+    def __init__(self, name: str, defn: Definition) -> None:
+        self.name = name
+        self.defn = defn
+        self.text = ""
+        self.deps: dict[Spec, None] = {}
+        self.declarations: dict[str, None] = {}
+        self.hosts: dict[str, None] = {}  # C library symbols
+        self.syms: dict[str, int | None] = {}  # addresses: known where the source names a global Sym
 
 
 def specialise(fn: NativeFn[Any], given: Mapping[str, Any]) -> Spec:
@@ -58,7 +57,7 @@ def specialise(fn: NativeFn[Any], given: Mapping[str, Any]) -> Spec:
             except BaseException:
                 del fn.defn.specs[key]
                 raise
-        return spec  # type: ignore[no-any-return]
+        return spec
 
 
 def named_addresses(consts: Mapping[str, Any]) -> dict[str, int]:
@@ -202,12 +201,13 @@ def _same(a: int | None, b: int | None) -> bool:
     return a == b
 
 
-@dataclass
 class _Loop:
-    on_continue: str
-    on_break: str
-    continues: State | None = None
-    breaks: State | None = None
+    """Where `continue` and `break` go, and what is assigned when they do."""
+
+    def __init__(self, on_continue: str, on_break: str, breaks: State | None = None) -> None:
+        self.on_continue, self.on_break = on_continue, on_break
+        self.continues: State | None = None
+        self.breaks = breaks
 
 
 class _Lowering:
@@ -459,8 +459,8 @@ class _Lowering:
                 known = self.truth(inner)
                 return None if known is None else not known
             case _:
-                v = self.fold(e)
-                return None if v is None else v != 0
+                number = self.fold(e)
+                return None if number is None else number != 0
 
     def fold(self, e: ast.expr) -> int | None:
         """The number an expression is known to have; emits nothing."""
@@ -471,23 +471,23 @@ class _Lowering:
             case ast.BinOp(left=left, op=op, right=right):
                 x, y = self.fold(left), self.fold(right)
                 return None if x is None or y is None else _fold(op, x, y)
-            case ast.UnaryOp(op=op, operand=inner):
-                if isinstance(op, ast.Not):
-                    known = self.truth(inner)
-                    return None if known is None else int(not known)
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                known = self.truth(inner)
+                return None if known is None else int(not known)
+            case ast.UnaryOp(op=sign, operand=inner):
                 x = self.fold(inner)
-                return None if x is None else _fold_unary(op, x)
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                return None if x is None else _fold_unary(sign, x)
+            case ast.Compare(left=left, ops=[cmp], comparators=[right]):
                 x, y = self.fold(left), self.fold(right)
-                return None if x is None or y is None else int(_compare(op, x, y))
+                return None if x is None or y is None else int(_compare(cmp, x, y))
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 known = self.truth(test)
                 return None if known is None else self.fold(body if known else orelse)
-            case ast.BoolOp(op=op, values=values):
-                for v in values[:-1]:
-                    known = self.truth(v)
-                    if known is not (not isinstance(op, ast.Or)):
-                        return None if known is None else self.fold(v)
+            case ast.BoolOp(op=junction, values=values):
+                for part in values[:-1]:
+                    known = self.truth(part)
+                    if known is not isinstance(junction, ast.And):
+                        return None if known is None else self.fold(part)
                 return self.fold(values[-1])
         return None
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
+import itertools
 import os
-import platform
-import tempfile
+import re
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any, Final
 
 from userbpf.errors import NativeError
@@ -28,6 +28,7 @@ _lock = threading.RLock()
 _memory: OrderedDict[str, bytes] = OrderedDict()
 _memory_bytes = 0
 _writes = 0
+_numbers = itertools.count()
 
 
 def object_code(text: str, opt: int) -> bytes:
@@ -54,13 +55,13 @@ def cache_key(text: str, opt: int) -> str:
 @functools.cache
 def fingerprint() -> bytes:
     """The processor and the version of LLVM, found without importing it."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        llvm = version("llvmlite")
-    except PackageNotFoundError:
-        llvm = "none"
-    cpu = platform.processor()
+    llvm = "none"
+    spec = importlib.util.find_spec("llvmlite")
+    if spec is not None and spec.origin:
+        library = os.path.join(os.path.dirname(spec.origin), "binding", "libllvmlite.so")
+        found = os.stat(library if os.path.exists(library) else spec.origin)
+        llvm = f"{found.st_size} {found.st_mtime_ns}"  # a version number takes 25 ms to find
+    cpu = ""
     try:
         with open("/proc/cpuinfo", encoding="latin-1") as f:
             head = f.read(16384).split("\n\n")[0]
@@ -68,7 +69,8 @@ def fingerprint() -> bytes:
         cpu = "\n".join(line for line in head.splitlines() if line.startswith(keep) and "MHz" not in line)
     except OSError:
         pass
-    return f"{llvm}\n{platform.machine()}\n{platform.system()}\n{cpu}".encode()
+    host = os.uname()
+    return f"{llvm}\n{host.machine}\n{host.sysname}\n{cpu}".encode()
 
 
 def _remember(key: str, code: bytes) -> None:
@@ -92,17 +94,16 @@ def forget() -> None:
 # --- the cache on disk -------------------------------------------------------------------------------------------------
 
 
-def cache_dir() -> Path | None:
+def cache_dir() -> str | None:
     """Where objects are kept; None where the cache is off or the directory is not ours alone."""
     setting = os.environ.get("USERBPF_CACHE", "")
     if setting == "off":
         return None
-    if setting:
-        path = Path(setting)
-    else:
+    path = setting
+    if not path:
         home = os.environ.get("XDG_CACHE_HOME", "")
-        path = (Path(home) if os.path.isabs(home) else Path("~/.cache").expanduser()) / "userbpf"
-    return path if _usable(str(path)) else None
+        path = os.path.join(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), "userbpf")
+    return path if _usable(path) else None
 
 
 @functools.lru_cache(maxsize=8)
@@ -119,9 +120,10 @@ def _read(key: str) -> bytes | None:
     where = cache_dir()
     if where is None:
         return None
-    path = where / f"{key}.o"
+    path = os.path.join(where, f"{key}.o")
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as f:
+            data = f.read()
         os.utime(path)  # what is used stays longest
     except OSError:
         return None
@@ -135,11 +137,11 @@ def _write(key: str, code: bytes) -> None:
     if where is None:
         return
     try:
-        fd, aside = tempfile.mkstemp(dir=where, prefix=".new-")
+        aside = os.path.join(where, f".new-{os.getpid()}-{next(_numbers)}")
         try:
-            with os.fdopen(fd, "wb") as f:
+            with open(aside, "xb") as f:
                 f.write(hashlib.sha256(code).digest() + code)
-            os.replace(aside, where / f"{key}.o")
+            os.replace(aside, os.path.join(where, f"{key}.o"))
         except BaseException:
             os.unlink(aside)
             raise
@@ -150,7 +152,7 @@ def _write(key: str, code: bytes) -> None:
         pass  # a full or vanished disk costs time, never a result
 
 
-def shrink(where: Path, limit: int) -> None:
+def shrink(where: str, limit: int) -> None:
     """Remove the files that were not used for longest until the rest takes no more than `limit` bytes."""
     with os.scandir(where) as entries:
         files = [(e.stat().st_mtime_ns, e.stat().st_size, e.path) for e in entries if e.name.endswith(".o")]
@@ -209,8 +211,6 @@ def optimise(text: str, opt: int) -> tuple[Any, Any]:
 
 
 def _excerpt(text: str, message: str) -> str:
-    import re
-
     m = re.search(r":(\d+):\d+: error", message)
     if not m:
         return ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import tempfile
 from typing import Final
 
 PAGE: Final = mmap.PAGESIZE
@@ -26,6 +25,8 @@ def anonymous_fd(name: str, size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         fd, path = tempfile.mkstemp(prefix=f"{name}.")
         os.unlink(path)
     try:
