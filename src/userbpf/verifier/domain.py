@@ -167,6 +167,9 @@ _memos: Final[list[dict[tuple[Val, Val], Val]]] = []
 _branch_memos: Final[list[dict[tuple[Val, Val], Branch]]] = []
 _unary_memos: Final[list[dict[Val, Val]]] = []
 _room: list[int] = [_LIMIT]
+# what Linux logs (behind `verifier bug: `) where bounds contradict each other: of an operation, of a branch's operands
+alu_reports: Final[dict[tuple[int, bool, Val, Val], str]] = {}
+branch_reports: Final[dict[tuple[int, bool, Val, Val], tuple[str, ...]]] = {}
 # called when the tables are swept, for memos that others keep
 on_sweep: Final[list[Callable[[], None]]] = []
 
@@ -219,6 +222,8 @@ def sweep() -> None:
         unary.clear()
     for branches in _branch_memos:
         branches.clear()
+    alu_reports.clear()
+    branch_reports.clear()
     for forget in on_sweep:
         forget()
     for key in list(_table):
@@ -312,8 +317,7 @@ def _deduce(f: Fields) -> Fields:
     if (smin >> 32) + 1 == smax >> 32 and smin & _SIGN32 and not smax & _SIGN32:
         s32min, s32max = max(s32min, s32(smin & U32)), min(s32max, s32(smax & U32))
 
-    smin32, smax32, u32min, u32max = _circle(s32min, s32max, u32min, u32max, U32, _SIGN32)
-    s32min, s32max = smin32, smax32
+    s32min, s32max, u32min, u32max = _circle(s32min, s32max, u32min, u32max, U32, _SIGN32)
     smin, smax, umin, umax = _circle(smin, smax, umin, umax, U64, _SIGN64)
 
     # the high half of a bound with the low half's own bound
@@ -329,40 +333,49 @@ def _deduce(f: Fields) -> Fields:
 
 def _circle(smin: int, smax: int, umin: int, umax: int, all_ones: int, sign: int) -> tuple[int, int, int, int]:
     """Signed and unsigned bounds of one width: two arcs of one circle, cut at different places."""
-    cut = sign << 1
-    low = umin - cut if umin & sign else umin
-    high = umax - cut if umax & sign else umax
+    low, high = (umin ^ sign) - sign, (umax ^ sign) - sign
     if low <= high:  # the unsigned arc does not run over the sign
         smin, smax = max(smin, low), min(smax, high)
-    if smin & all_ones <= smax & all_ones:  # the signed arc does not run over zero
-        umin, umax = max(umin, smin & all_ones), min(umax, smax & all_ones)
-    elif umax < smin & all_ones:  # only the part from zero up is left
-        smin = umin
-        umax = min(umax, smax)
-    elif umin > smax & all_ones:  # only the part below zero is left
-        smax = umax - cut
-        umin = max(umin, smin & all_ones)
+    first, last = smin & all_ones, smax & all_ones
+    if first <= last:  # the signed arc does not run over zero
+        umin, umax = max(umin, first), min(umax, last)
+    elif umax < first:  # only its part from zero up is left
+        smin, umax = low, min(umax, last)
+    elif umin > last:  # only its part below zero is left
+        smax, umin = high, max(umin, first)
     return smin, smax, umin, umax
 
 
-def _contradicts(f: Fields) -> bool:
+def _contradiction(f: Fields) -> str | None:
+    """What is wrong with the bounds after deduction, in Linux's words."""
     value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
     if umin > umax or smin > smax or u32min > u32max or s32min > s32max:
-        return True
+        return "range bounds violation"
     if not mask and (umin != value or umax != value or smin != s64(value) or smax != smin):
-        return True
+        return "const tnum out of sync with range bounds"
     if not mask & U32:
         low = value & U32
-        return u32min != low or u32max != low or s32min != s32(low) or s32max != s32min
-    return False
+        if u32min != low or u32max != low or s32min != s32(low) or s32max != s32min:
+            return "const subreg tnum out of sync with range bounds"
+    return None
 
 
-def _settle(f: Fields) -> Val:
+# what the log says of contradictions met in the operation under way
+_met: Final[list[str]] = []
+
+
+def _settle(f: Fields, where: str = "alu") -> Val:
     """Deduce, then forget the bounds (not the tnum) where they contradict each other."""
     f = _sync(f)
-    if _contradicts(f):
-        return make(f[0], f[1])
-    return make(*f)
+    wrong = _contradiction(f)
+    if wrong is None:
+        return make(*f)
+    value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
+    _met.append(
+        f"REG INVARIANTS VIOLATION ({where}): {wrong} u64=[{umin:#x}, {umax:#x}] s64=[{smin & U64:#x}, {smax & U64:#x}] "
+        f"u32=[{u32min:#x}, {u32max:#x}] s32=[{s32min & U32:#x}, {s32max & U32:#x}] var_off=({value:#x}, {mask:#x})"
+    )
+    return make(value, mask)
 
 
 def _settle32(f: Fields) -> Val:
@@ -602,16 +615,30 @@ def alu(op: int, is64: bool, dst: Val, src: Val) -> Val:
     key = (dst, src)
     val = memo.get(key)
     if val is None:
+        _met.clear()
         val = memo[key] = _compute(op, is64, dst, src)
+        if _met:
+            alu_reports[op, is64, dst, src] = _met[0]
     return val
 
 
-def forks(op: int, dst: Val, src: Val) -> bool:
-    """Whether Linux splits the path at `dst op= src`: a mask of all ones or none (0 or -1) under AND or OR with a constant.
+def fork(op: int, dst: Val, src: Val) -> tuple[Val, Val] | None:
+    """Where Linux splits the path at `dst op= src`: what dst is in the path it goes on with, and in the one for later.
 
-    It goes on with -1 and takes the same instruction up again with 0 later.
+    A mask of all ones or none (-1 or 0, in 64 bits or in the low 32) under AND or OR with a constant is such a place:
+    compilers make branchless code of it, and joined bounds of both would be useless. The instruction is taken up again for
+    the second path. The 32-bit form sets the low half alone and deduces nothing.
     """
-    return (op == AND or op == OR) and dst.smin == -1 and dst.smax == 0 and not src.mask
+    if (op != AND and op != OR) or src.mask:
+        return None
+    if dst.smin == -1 and dst.smax == 0:
+        return const(-1), ZERO
+    if dst.s32min == -1 and dst.s32max == 0:
+        value, mask, smin, smax, umin, umax = dst.fields[:6]
+        value, mask = value & _HIGH, mask & _HIGH
+        ones = make(value | U32, mask, smin, smax, umin, umax, -1, -1, U32, U32)
+        return ones, make(value, mask, smin, smax, umin, umax, 0, 0, 0, 0)
+    return None
 
 
 # -- changes of width --------------------------------------------------------------------------------------------------
@@ -708,12 +735,7 @@ def bswap(v: Val, nbytes: int) -> Val:
 
 def to_le(v: Val, nbytes: int) -> Val:
     """BPF_END to little endian on a little-endian machine: the low bytes, zero-extended."""
-    if nbytes == 8:
-        return v
-    if nbytes == 4:
-        return mov32(v)
-    value, mask = tnum.cast((v.value, v.mask), nbytes)
-    return _settle((value, mask, S64_MIN, S64_MAX, 0, U64, S32_MIN, S32_MAX, 0, U32))
+    return mov32(v) if nbytes == 4 else cast(v, nbytes)
 
 
 # -- branches ----------------------------------------------------------------------------------------------------------
@@ -759,12 +781,16 @@ def branch(op: int, is32: bool, a: Val, b: Val) -> Branch:
         else:
             inverse = _NOT_SET if op == JSET else _INVERSE[op]
             jump, fall = _refine(op, is32, a, b), _refine(inverse, is32, a, b)
-            if fall is None:
-                result = (True, a, b, a, b)
-            elif jump is None:
-                result = (False, a, b, a, b)
-            else:
-                result = (None, *jump, *fall)
+            _met.clear()
+            result = (
+                None,
+                _settle(jump[0], "true_reg1"),
+                _settle(jump[1], "true_reg2"),
+                _settle(fall[0], "false_reg1"),
+                _settle(fall[1], "false_reg2"),
+            )
+            if _met:
+                branch_reports[op, is32, a, b] = tuple(_met)
         memo[key] = result
     return result
 
@@ -823,11 +849,11 @@ def _predict_set(is32: bool, a: Val, b: Val) -> bool | None:
     return None
 
 
-Pair = tuple[Val, Val] | None
+Pair = tuple[Fields, Fields]
 
 
 def _refine(op: int, is32: bool, a: Val, b: Val) -> Pair:
-    """Both operands where the comparison holds; None where it cannot hold."""
+    """Both operands where the comparison holds."""
     if op in _MIRROR:
         return _swap(_refine(_MIRROR[op], is32, b, a))
     if op in (JSET, _NOT_SET):
@@ -848,13 +874,14 @@ def _refine(op: int, is32: bool, a: Val, b: Val) -> Pair:
 
 
 def _swap(pair: Pair) -> Pair:
-    return None if pair is None else (pair[1], pair[0])
+    return pair[1], pair[0]
 
 
 def _pair(fa: list[int], fb: list[int]) -> Pair:
-    a = _sync((fa[0], fa[1], fa[2], fa[3], fa[4], fa[5], fa[6], fa[7], fa[8], fa[9]))
-    b = _sync((fb[0], fb[1], fb[2], fb[3], fb[4], fb[5], fb[6], fb[7], fb[8], fb[9]))
-    return None if _contradicts(a) or _contradicts(b) else (make(*a), make(*b))
+    return (
+        (fa[0], fa[1], fa[2], fa[3], fa[4], fa[5], fa[6], fa[7], fa[8], fa[9]),
+        (fb[0], fb[1], fb[2], fb[3], fb[4], fb[5], fb[6], fb[7], fb[8], fb[9]),
+    )
 
 
 def _refine_equal(is32: bool, a: Val, b: Val) -> Pair:
