@@ -11,6 +11,7 @@ import random
 from userbpf.isa.insn import Insn
 
 REGS = (0, 6, 7, 8, 9)
+LANDING = 0x7FFF  # offset of a jump until its landing is known
 TEMP = 1  # constants; never printed as live
 ALU_OPS = (0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x90, 0xA0, 0xC0)
 JMP_OPS = (0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xA0, 0xB0, 0xC0, 0xD0)
@@ -27,7 +28,8 @@ def edge(rng: random.Random) -> int:
     if kind < 2:
         return rng.choice((0, 1, 2, 3, 7, 8, 255, 256, 4096)) & (1 << 64) - 1
     if kind < 6:
-        return ((1 << rng.choice((0, 1, 7, 8, 15, 16, 31, 31, 31, 32, 32, 33, 62, 63))) * rng.choice((1, -1, 1, 3)) + rng.choice((-2, -1, 0, 0, 1, 2))) & (1 << 64) - 1  # fmt: skip
+        power = 1 << rng.choice((0, 1, 7, 8, 15, 16, 31, 31, 31, 32, 32, 33, 62, 63))
+        return (power * rng.choice((1, -1, 1, 3)) + rng.choice((-2, -1, 0, 0, 1, 2))) & (1 << 64) - 1
     if kind < 7:
         return rng.getrandbits(64)
     if kind < 8:
@@ -72,7 +74,8 @@ class Builder:
             elif kind == 1:
                 self.insns += [Insn(rng.choice((0x57, 0x54, 0x47)), reg, 0, 0, s32(word))]
             elif kind == 2:
-                self.insns += [Insn(rng.choice((0x67, 0x77, 0xC7)), reg, 0, 0, rng.choice((1, 8, 16, 31, 32, 33, 48, 56, 63)))]  # fmt: skip
+                amount = rng.choice((1, 8, 16, 31, 32, 33, 48, 56, 63))
+                self.insns += [Insn(rng.choice((0x67, 0x77, 0xC7)), reg, 0, 0, amount)]
             elif kind == 3:
                 self.insns += [Insn(0xBC, reg, reg)]
             elif kind == 4:
@@ -86,9 +89,9 @@ class Builder:
         rng = self.rng
         code = rng.choice((5, 6)) | rng.choice(JMP_OPS)
         if rng.random() < 0.3:
-            self.insns += [Insn(code, reg, 0, 0x7FFF, s32(word))]
+            self.insns += [Insn(code, reg, 0, LANDING, s32(word))]
         else:
-            self.insns += [*lddw(TEMP, word), Insn(code | 8, reg, TEMP, 0x7FFF)]
+            self.insns += [*lddw(TEMP, word), Insn(code | 8, reg, TEMP, LANDING)]
 
     def operate(self) -> None:
         rng = self.rng
@@ -97,7 +100,12 @@ class Builder:
         if kind < 8:
             op = rng.choice(ALU_OPS)
             klass = rng.choice((4, 7))
-            if rng.random() < 0.5 and op not in (0x60, 0x70, 0xC0):
+            if op in (0x60, 0x70, 0xC0) and rng.random() < 0.15:
+                self.insns += [
+                    Insn(0xB7, TEMP, 0, 0, rng.choice((0, 7, 31, 32, 40, 63, 64, 100))),
+                    Insn(klass | op | 8, dst, TEMP),
+                ]
+            elif rng.random() < 0.5 and op not in (0x60, 0x70, 0xC0):
                 off = rng.randrange(2) if op in (0x30, 0x90) and rng.random() < 0.3 else 0
                 self.insns += [Insn(klass | op | 8, dst, src, off)]
             else:
@@ -120,8 +128,10 @@ class Builder:
             self.insns += [Insn(klass | 0xB8, dst, src, off), Insn(0x47, dst)]  # the OR breaks the link of the two
         elif kind < 13:
             self.insns += load_const(rng, dst, edge(rng))
+        elif kind < 14 and rng.random() < 0.1:
+            self.insns += [Insn(rng.choice((5, 6)) | 8 | rng.choice(JMP_OPS), dst, dst, LANDING)]
         elif kind < 16:
-            self.insns += [Insn(rng.choice((5, 6)) | 8 | rng.choice(JMP_OPS), dst, src, 0x7FFF)]
+            self.insns += [Insn(rng.choice((5, 6)) | 8 | rng.choice(JMP_OPS), dst, src, LANDING)]
         elif kind < 18:
             self.jump(dst, edge(rng))
         else:
@@ -130,7 +140,7 @@ class Builder:
     def done(self) -> list[Insn]:
         # every jump has a landing of its own, for a second arrival at one place would be pruned and show no state;
         # the exit reads all registers, for the log shows no dead one where it takes up a jump
-        jumps = [pc for pc, i in enumerate(self.insns) if i.off == 0x7FFF]
+        jumps = [pc for pc, i in enumerate(self.insns) if i.off == LANDING]
         exit_at = len(self.insns)
         tail = [*(Insn(0x0F, 6, reg) for reg in REGS), Insn(0xB7, 0), Insn(0x95)]
         landing = exit_at + len(tail)

@@ -79,7 +79,7 @@ class Question:
 
 
 def questions(insns: list[Insn], log: str) -> Iterator[Question]:
-    """All steps of a log, in order; a jump's other side is found where the log takes it up later (last pushed, first taken up)."""
+    """All steps of a log, in order; a jump's other side is found where the log takes it up later."""
     done: list[Question] = []
     sides: dict[int, list[dict[int, Fields | None]]] = {}
     state: dict[int, Fields | None] = {}
@@ -135,7 +135,7 @@ Answer = tuple[str, Any, Any]  # what was asked, Linux's answer, the domain's
 
 def answer(dom: ModuleType | Any, q: Question) -> list[Answer]:
     """Everything the domain can say about the question, beside what Linux said; scalars only."""
-    code, dst, src, off, imm = q.insn
+    code, dst, src, _, imm = q.insn
     klass, op, by_reg = code & 7, code & 0xF0, code & 8
     d = q.before.get(dst)
     if klass in (4, 7):
@@ -145,7 +145,7 @@ def answer(dom: ModuleType | Any, q: Question) -> list[Answer]:
         return _answer_alu(dom, q, d, s)
     if klass in (5, 6) and op not in (0x00, 0x80, 0x90, 0xE0):
         s = q.before.get(src) if by_reg else _imm(imm, klass == 5)
-        if d is None or s is None or (by_reg and src == dst) or q.both_ways is None:
+        if d is None or s is None or q.both_ways is None:
             return []
         return _answer_branch(dom, q, d, s)
     return []
@@ -177,13 +177,18 @@ def _answer_branch(dom: ModuleType | Any, q: Question, d: Fields, s: Fields) -> 
     code, dst, src, _, _ = q.insn
     op, is32, by_reg = code & 0xF0, code & 7 == 6, bool(code & 8)
     dv, sv = dom.make(*d), dom.make(*s)
-    pred, at, bt, af, bf = dom.branch(op, is32, dv, sv)
+    if by_reg and src == dst:
+        pred, at, af = dom.branch_self(op, is32, dv)
+        bt, bf, reports = at, af, dom.self_reports.get((op, is32, dv), ())
+    else:
+        pred, at, bt, af, bf = dom.branch(op, is32, dv, sv)
+        reports = dom.branch_reports.get((op, is32, dv, sv), ())
     if not q.both_ways and q.next_pc < 0:
         return []
     theirs = None if q.both_ways else q.next_pc != q.pc + 1
     out: list[Answer] = [("prediction", theirs, pred)]
     if pred is None and theirs is None and q.shown:
-        out.append(("branch report", q.bugs, dom.branch_reports.get((op, is32, dv, sv), ())))
+        out.append(("branch report", q.bugs, reports))
         out.append(("fall", q.after.get(dst), af.fields))
         if by_reg:
             out.append(("fall src", q.after.get(src), bf.fields))

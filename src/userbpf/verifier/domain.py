@@ -4,8 +4,8 @@ A `Val` stands for the 64-bit words `w` with `w` in the tnum, `smin <= s64(w) <=
 low half with the four 32-bit bounds. One content is one object, so that equality is `is`, a register can be a tuple,
 and every transfer function is a dict from operands to result: a loop pays for a piece of arithmetic once.
 
-The five views (tnum, signed and unsigned of 64 bits, signed and unsigned of 32) constrain one another, and each operation computes
-some of them badly. `_sync` lets each view narrow the others. There is no fixpoint in it: which facts survive, and so
+The five views (tnum, signed and unsigned of 64 bits, signed and unsigned of 32) constrain one another, and each operation
+computes some of them badly. `_sync` lets each view narrow the others. There is no fixpoint in it: which facts survive, and so
 which programs are accepted and what the log shows, depends on the number of rounds, which is that of Linux 6.18.44
 (found by loading programs and reading the bounds in the log; the differential test repeats it).
 
@@ -170,6 +170,7 @@ _room: list[int] = [_LIMIT]
 # what Linux logs (behind `verifier bug: `) where bounds contradict each other: of an operation, of a branch's operands
 alu_reports: Final[dict[tuple[int, bool, Val, Val], str]] = {}
 branch_reports: Final[dict[tuple[int, bool, Val, Val], tuple[str, ...]]] = {}
+self_reports: Final[dict[tuple[int, bool, Val], tuple[str, ...]]] = {}
 # called when the tables are swept, for memos that others keep
 on_sweep: Final[list[Callable[[], None]]] = []
 
@@ -224,6 +225,8 @@ def sweep() -> None:
         branches.clear()
     alu_reports.clear()
     branch_reports.clear()
+    self_reports.clear()
+    _self_memo.clear()
     for forget in on_sweep:
         forget()
     for key in list(_table):
@@ -367,15 +370,20 @@ _met: Final[list[str]] = []
 def _settle(f: Fields, where: str = "alu") -> Val:
     """Deduce, then forget the bounds (not the tnum) where they contradict each other."""
     f = _sync(f)
+    return make(f[0], f[1]) if _report(f, where) else make(*f)
+
+
+def _report(f: Fields, where: str) -> bool:
+    """Note a contradiction for the log; whether there is one."""
     wrong = _contradiction(f)
     if wrong is None:
-        return make(*f)
+        return False
     value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
     _met.append(
         f"REG INVARIANTS VIOLATION ({where}): {wrong} u64=[{umin:#x}, {umax:#x}] s64=[{smin & U64:#x}, {smax & U64:#x}] "
         f"u32=[{u32min:#x}, {u32max:#x}] s32=[{s32min & U32:#x}, {s32max & U32:#x}] var_off=({value:#x}, {mask:#x})"
     )
-    return make(value, mask)
+    return True
 
 
 def _settle32(f: Fields) -> Val:
@@ -553,20 +561,24 @@ def _compute(op: int, is64: bool, dst: Val, src: Val) -> Val:
     shift = _SHIFTS.get(op)
     if shift is not None:
         n = src.value
-        if is64 and not src.mask and n < 64:
-            return _settle(shift[1](dst, n))
-        if not is64 and not src.mask & U32 and n & U32 < 32:
-            return _settle32(shift[0](dst, n & U32))
+        # the amount is judged by its 64 bits in a 32-bit shift too
+        if not src.mask and src.umax < (64 if is64 else 32):
+            return _settle(shift[1](dst, n)) if is64 else _settle32(shift[0](dst, n))
     return UNKNOWN
 
 
 def _const_alu(op: int, is64: bool, a: int, b: int) -> int | None:
     """Both operands known: the word itself, or None where Linux does not compute it."""
-    if not is64:
-        a &= U32
-        b &= U32
-    word: int
-    if op == ADD:
+    if op in _SHIFTS:
+        if b >= (64 if is64 else 32):
+            return None
+        if op == LSH:
+            word = a << b
+        elif op == RSH:
+            word = (a if is64 else a & U32) >> b
+        else:
+            word = (s64(a) if is64 else s32(a & U32)) >> b
+    elif op == ADD:
         word = a + b
     elif op == AND:
         word = a & b
@@ -580,15 +592,6 @@ def _const_alu(op: int, is64: bool, a: int, b: int) -> int | None:
         word = a * b
     elif op == NEG:
         word = -a
-    elif op in _SHIFTS:
-        if b >= (64 if is64 else 32):
-            return None
-        if op == LSH:
-            word = a << b
-        elif op == RSH:
-            word = a >> b
-        else:
-            word = (s64(a) if is64 else s32(a)) >> b
     else:
         return None
     return word & (U64 if is64 else U32)
@@ -607,7 +610,7 @@ _alu32: Final = {op: _memo() for op in _ALU_OPS}
 
 def alu(op: int, is64: bool, dst: Val, src: Val) -> Val:
     """The result of `dst op= src`. For NEG `src` is ignored. A 32-bit operation reads low halves and zeroes the high one."""
-    if not dst.mask and not src.mask:
+    if not dst.mask and not src.mask and src.umin == src.umax:
         word = _const_alu(op, is64, dst.value, src.value)
         if word is not None:
             return const(word)
@@ -742,6 +745,7 @@ def to_le(v: Val, nbytes: int) -> Val:
 
 _branch64: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
 _branch32: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
+_self_memo: Final[dict[tuple[int, bool, Val], tuple[bool | None, Val, Val]]] = {}
 _JMP_OPS: Final = (JEQ, JGT, JGE, JSET, JNE, JSGT, JSGE, JLT, JLE, JSLT, JSLE)
 for _op in _JMP_OPS:
     for _memos_of in (_branch64, _branch32):
@@ -795,9 +799,46 @@ def branch(op: int, is32: bool, a: Val, b: Val) -> Branch:
     return result
 
 
+def branch_self(op: int, is32: bool, a: Val) -> tuple[bool | None, Val, Val]:
+    """`if r op r`, one register on both sides: (prediction, the register where it jumps, where it falls through).
+
+    Linux predicts it no better than two registers of the same content, and then refines the one register as both sides
+    in turn, so that `r < r` leaves it narrower by one at each end.
+    """
+    key = (op, is32, a)
+    result = _self_memo.get(key)
+    if result is None:
+        pred = _predict(op, is32, a, a)
+        if pred is not None:
+            return pred, a, a
+        inverse = _NOT_SET if op == JSET else _INVERSE[op]
+        _met.clear()
+        result = (None, _refine_self(op, is32, a, "true"), _refine_self(inverse, is32, a, "false"))
+        if _met:
+            self_reports[op, is32, a] = tuple(_met)
+        _self_memo[key] = result
+    return result
+
+
 def branch_same(op: int) -> bool:
-    """`if r op r` on one register."""
     return op in (JEQ, JGE, JLE, JSGE, JSLE)
+
+
+def _refine_self(op: int, is32: bool, a: Val, side: str) -> Val:
+    op = _MIRROR.get(op, op)
+    if op in (JLT, JSLT):
+        f = list(a.fields)
+        at = (6 if op == JSLT else 8) if is32 else (2 if op == JSLT else 4)
+        f[at + 1] -= 1
+        f[at] += 1
+        fields = _pair(f, f)[0]
+    else:
+        fields = _refine(op, is32, a, a)[0]
+    reports = len(_met)
+    val = _settle(_sync(fields), side + "_reg1")
+    if len(_met) > reports:
+        _report(val.fields, side + "_reg2")
+    return val
 
 
 def _predict(op: int, is32: bool, a: Val, b: Val) -> bool | None:
@@ -970,6 +1011,7 @@ def unum(n: int) -> str:
     return str(n) if n <= 0xFFFF else hex(n)
 
 
+number_text = snum
 _NAMES: Final = ("smin", "smax", "umin", "umax", "smin32", "smax32", "umin32", "umax32")
 
 
@@ -978,6 +1020,9 @@ def scalar_text(val: Val) -> str:
     if val.text is None:
         val.text = _scalar_text(val)
     return val.text
+
+
+bounds_text = scalar_text
 
 
 def _scalar_text(val: Val) -> str:
