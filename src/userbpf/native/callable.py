@@ -34,25 +34,27 @@ def _has_c_api() -> bool:
 
 def _through_ctypes(addr: int, arity: int, name: str, hold_gil: bool, keep: object) -> Callable[..., int]:
     kind = ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE
-    words: list[Any] = [_Word] * arity
-    function: Any = kind(ctypes.c_uint64, *words)(addr)
-    function.__name__ = name
+    function: Any = kind(ctypes.c_uint64)(addr)
     function.keep = keep
-    return function  # type: ignore[no-any-return]
+
+    def call(*args: Any) -> int:
+        if len(args) != arity:
+            raise TypeError(_message(arity))
+        return function(*map(_word, args))  # type: ignore[no-any-return]
+
+    call.__name__ = name
+    return call
 
 
-class _Word:
-    """Argument conversion: ints as u64, buffers as their address."""
-
-    @classmethod
-    def from_param(cls, value: Any) -> Any:
-        if isinstance(value, int):
-            return ctypes.c_uint64(value & M64)
-        if isinstance(value, bytes):
-            return ctypes.c_char_p(value)
-        if isinstance(value, bytearray):
-            return (ctypes.c_char * len(value)).from_buffer(value)
-        raise TypeError(f"an int, bytes or bytearray is needed, not {type(value).__name__}")
+def _word(value: Any) -> Any:
+    """An argument for ctypes: ints as u64, buffers as their address."""
+    if isinstance(value, int):
+        return ctypes.c_uint64(value & M64)
+    if isinstance(value, bytes):
+        return ctypes.c_char_p(value)
+    if isinstance(value, bytearray):
+        return (ctypes.c_char * len(value)).from_buffer(value)
+    raise TypeError(f"an int, bytes or bytearray is needed, not {type(value).__name__}")
 
 
 # --- a builtin in machine code -----------------------------------------------------------------------------------------

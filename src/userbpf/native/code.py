@@ -10,6 +10,7 @@ from typing import Any, Final
 from userbpf.errors import NativeError
 from userbpf.native.intrinsics import Intrinsic
 from userbpf.native.lang import NativeFn, Sym
+from userbpf.native.link import HOST_SYMBOLS, link
 from userbpf.native.lower import Spec, named_addresses, specialise
 from userbpf.native.objects import object_code
 
@@ -58,6 +59,8 @@ class IrModule:
 
     def export(self, name: str, fn: NativeFn[Any], **consts: Any) -> None:
         """A function that the linked code offers by name."""
+        if name in HOST_SYMBOLS:
+            raise NativeError(f"{name} is a C function that compiled code calls: export under another name")
         inner = self.use(fn, **consts)
         params = [f"i64 %a{i}" for i in range(len(fn.defn.params))]
         args = ", ".join(params)
@@ -127,8 +130,6 @@ def compile_ir(text: str, symbols: Mapping[str, int], exports: Sequence[str], op
     `opt` is LLVM's level 0 to 3. Symbols that are neither in `symbols` nor defined in the text are looked for among the
     functions of the C library that LLVM may call; what is left is a NativeError.
     """
-    from userbpf.native.link import link
-
     code = object_code(text, opt)
     addresses, keep = link(code, symbols, exports)
     return LoadedCode(addresses, keep)

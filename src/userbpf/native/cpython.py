@@ -93,11 +93,7 @@ class _Rewrite:
                 self.names[f"_default_{arg.arg}"] = self.defn.const_value(arg.arg, value)
                 tree.args.kw_defaults[i] = ast.Name(f"_default_{arg.arg}", ast.Load())
         tree.body = [*self.block(tree.body), ast.Return(ast.Constant(0))]
-        module = ast.Module([tree], [])
-        for node in ast.walk(module):
-            if isinstance(node, ast.expr | ast.stmt) and not hasattr(node, "lineno"):
-                node.lineno = node.end_lineno = tree.lineno
-                node.col_offset = node.end_col_offset = 0
+        module = ast.fix_missing_locations(ast.Module([tree], []))
         exec(compile(module, self.defn.fn.__code__.co_filename, "exec"), self.names)
         result: Callable[..., int] = self.names[tree.name]
         return result
@@ -108,7 +104,7 @@ class _Rewrite:
     def statement(self, s: ast.stmt) -> ast.stmt:
         match s:
             case ast.Expr(value=ast.Call() as call):
-                return ast.Expr(self.call(call))
+                return ast.Expr(self.call(call, dropped=True))
             case ast.Assign(targets=[ast.Tuple() as target], value=ast.Tuple(elts=values)):
                 return ast.Assign([target], ast.Tuple([self.value(v) for v in values], ast.Load()))
             case ast.Assign(targets=targets, value=value):
@@ -221,14 +217,14 @@ class _Rewrite:
         self.names[f"{name}_keep"] = key
         return ast.Name(name, ast.Load())
 
-    def call(self, e: ast.Call) -> ast.expr:
+    def call(self, e: ast.Call, dropped: bool = False) -> ast.expr:
         args = [a if isinstance(a, ast.Constant) and isinstance(a.value, str) else self.value(a) for a in e.args]
         if isinstance(e.func, ast.Name) and e.func.id in self.defn.locals:  # a constant parameter
             func: ast.expr = ast.Name(e.func.id, ast.Load())
             return ast.Call(func, args, [ast.keyword(k.arg, self.keyword(k.value)) for k in e.keywords])
         callee = self.defn.constant(e.func)
         if isinstance(callee, Intrinsic):
-            return self.intrinsic(e, callee, args)
+            return self.intrinsic(e, callee, args, dropped)
         if not isinstance(callee, NativeFn):
             raise self.defn.error(e, f"{ast.unparse(e.func)} is not a function")
         keywords = [ast.keyword(k.arg, self.keyword(k.value)) for k in e.keywords]
@@ -242,7 +238,7 @@ class _Rewrite:
                 return self.outside(value, value)
         return self.value(e)
 
-    def intrinsic(self, e: ast.Call, row: Intrinsic, args: list[ast.expr]) -> ast.expr:
+    def intrinsic(self, e: ast.Call, row: Intrinsic, args: list[ast.expr], dropped: bool) -> ast.expr:
         if e.keywords:
             raise self.defn.error(e, f"{row.name} takes no keywords")
         if row.name == "alloca":
@@ -252,7 +248,7 @@ class _Rewrite:
             made = ast.Call(ast.Name("_buffer", ast.Load()), args, [])
             kept = ast.NamedExpr(ast.Name(f"_kept{self.kept}", ast.Store()), made)
             return ast.Call(ast.Name("_addressof", ast.Load()), [kept], [])
-        if row.inline and len(args) == len(row.args):
+        if row.inline and len(args) == len(row.args) and (dropped or not row.effect):
             return _Fill(args).visit(copy.deepcopy(_template(row.name, row.inline)))  # type: ignore[no-any-return]
         return ast.Call(self.outside(row, row.py), args, [])
 

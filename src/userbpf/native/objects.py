@@ -40,10 +40,14 @@ def object_code(text: str, opt: int) -> bytes:
             return _memory[key]
     code = _read(key)
     if code is None:
-        with _lock:  # one compilation at a time: LLVM is not asked to be re-entrant
-            code = _memory.get(key) or emit_object(text, opt)
+        with _lock:  # one compilation at a time; another thread may just have made this one
+            if key in _memory:
+                return _memory[key]
+            code = emit_object(text, opt)
+            _remember(key, code)
         _write(key, code)
-    _remember(key, code)
+    else:
+        _remember(key, code)
     return code
 
 
