@@ -128,6 +128,8 @@ class Builder:
             self.insns += [Insn(klass | 0xB8, dst, src, off), Insn(0x47, dst)]  # the OR breaks the link of the two
         elif kind < 13:
             self.insns += load_const(rng, dst, edge(rng))
+        elif kind < 14 and rng.random() < 0.4:
+            self.spill(dst, src)
         elif kind < 14 and rng.random() < 0.1:
             self.insns += [Insn(rng.choice((5, 6)) | 8 | rng.choice(JMP_OPS), dst, dst, LANDING)]
         elif kind < 16:
@@ -136,6 +138,14 @@ class Builder:
             self.jump(dst, edge(rng))
         else:
             self.narrow(dst)
+
+    def spill(self, dst: int, src: int) -> None:
+        """Store a register on the stack and load as much of it or less, zero- or sign-extended."""
+        sizes = [(8, 0x7B, (0x79,)), (4, 0x63, (0x61, 0x81)), (2, 0x6B, (0x69, 0x89)), (1, 0x73, (0x71, 0x91))]
+        at = self.rng.randrange(4)
+        below = self.rng.randrange(at, 4) if self.rng.random() < 0.7 else at
+        self.insns.append(Insn(sizes[at][1], 10, src, -8))
+        self.insns += [Insn(self.rng.choice(sizes[below][2]), dst, 10, -8), Insn(0x47, dst)]
 
     def done(self) -> list[Insn]:
         # every jump has a landing of its own, for a second arrival at one place would be pruned and show no state;

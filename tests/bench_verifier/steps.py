@@ -62,6 +62,11 @@ def parse_regs(text: str) -> dict[int, Fields | None]:
     return {int(m[1]): parse_scalar(m[3]) for m in _REG.finditer(text)}
 
 
+def scalars_in(log: str) -> list[str]:
+    """The text of each printed register, without the mark of precision."""
+    return [m[3] for m in _REG.finditer(log)]
+
+
 @dataclass(slots=True)
 class Question:
     """One executed instruction: operands before, what is asked, and what Linux answered."""
@@ -75,6 +80,7 @@ class Question:
     jumped: dict[int, Fields | None] | None = None  # after jumping, where the log shows that
     next_pc: int = -1
     bugs: tuple[str, ...] = ()  # contradictions reported
+    loaded: Fields | None = None  # a load from the stack: the register last stored there
     both_ways: bool | None = None  # a jump: whether both sides are followed; None where the log leaves it open
 
 
@@ -84,6 +90,7 @@ def questions(insns: list[Insn], log: str) -> Iterator[Question]:
     sides: dict[int, list[dict[int, Fields | None]]] = {}
     state: dict[int, Fields | None] = {}
     last: Question | None = None
+    spilled: Fields | None = None
     for line in log.splitlines():
         if m := _FROM.match(line):
             last = None
@@ -110,6 +117,10 @@ def questions(insns: list[Insn], log: str) -> Iterator[Question]:
         after = dict(state)
         after.update(parse_regs(m[4] or ""))
         last = Question(pc, insns[pc], state, after, line, bool(m[4]))
+        if last.insn.code & 0xE7 == 0x63 and last.insn.dst == 10:
+            spilled = state.get(last.insn.src)
+        elif last.insn.code & 7 == 1 and last.insn.src == 10:
+            last.loaded = spilled
         done.append(last)
         state = after
     _match_sides(done, sides)
@@ -143,6 +154,11 @@ def answer(dom: ModuleType | Any, q: Question) -> list[Answer]:
         if s is None or not q.shown or (d is None and op != 0xB0):
             return []
         return _answer_alu(dom, q, d, s)
+    if klass == 1 and q.loaded is not None:
+        val = dom.make(*q.loaded)
+        nbytes = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}[code & 0x18]
+        out = dom.sext(val, nbytes * 8, True) if code & 0xE0 == 0x80 else dom.cast(val, nbytes)
+        return [("load", q.after.get(dst), out.fields)]
     if klass in (5, 6) and op not in (0x00, 0x80, 0x90, 0xE0):
         s = q.before.get(src) if by_reg else _imm(imm, klass == 5)
         if d is None or s is None or q.both_ways is None:

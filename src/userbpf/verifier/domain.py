@@ -164,6 +164,7 @@ _LIMIT: Final = 1 << 17
 _table: Final[dict[Fields, Val]] = {}
 _consts: Final[dict[int, Val]] = {}
 _memos: Final[list[dict[tuple[Val, Val], Val]]] = []
+_self_memo: Final[dict[tuple[int, bool, Val], tuple[bool | None, Val, Val]]] = {}
 _branch_memos: Final[list[dict[tuple[Val, Val], Branch]]] = []
 _unary_memos: Final[list[dict[Val, Val]]] = []
 _room: list[int] = [_LIMIT]
@@ -189,6 +190,10 @@ def make(
 ) -> Val:
     """The one `Val` of this content, taken as it is: nothing is deduced."""
     key = (value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max)
+    if not mask:
+        constant = const(value)
+        if constant.fields == key:  # else what a contradiction left: a known word without its bounds
+            return constant
     val = _table.get(key)
     if val is None:
         if len(_table) + len(_consts) > _room[0]:
@@ -207,28 +212,33 @@ def const(v: int) -> Val:
         signed, low = s64(v), v & U32
         low_signed = s32(low)
         key = (v, 0, signed, signed, v, v, low_signed, low_signed, low, low)
-        val = _consts.setdefault(v, _table.get(key) or Val(*key))
+        val = _consts.setdefault(v, Val(*key))
     return val
 
 
-def sweep() -> None:
-    """Forget memoised results and every `Val` that nobody holds; runs by itself when the tables have grown.
-
-    A `Val` in use stays, so identity stays equality. CPython's reference count tells what is in use: here two tables'
-    worth of names (the dict, the loop variable, the argument of getrefcount) and no other.
-    """
+def forget() -> None:
+    """Drop all memoised results."""
     for memo in _memos:
         memo.clear()
     for unary in _unary_memos:
         unary.clear()
     for branches in _branch_memos:
         branches.clear()
+    _self_memo.clear()
     alu_reports.clear()
     branch_reports.clear()
     self_reports.clear()
-    _self_memo.clear()
-    for forget in on_sweep:
-        forget()
+    for other in on_sweep:
+        other()
+
+
+def sweep() -> None:
+    """Forget memoised results and every `Val` that nobody holds; runs by itself when the tables have grown.
+
+    A `Val` in use stays, so identity stays equality. The reference count tells what is in use: one from the table and one
+    for the argument of getrefcount is nobody.
+    """
+    forget()
     for key in list(_table):
         if sys.getrefcount(_table[key]) <= 2:
             del _table[key]
@@ -236,6 +246,11 @@ def sweep() -> None:
         if sys.getrefcount(_consts[v]) <= 2:
             del _consts[v]
     _room[0] = max(_LIMIT, 2 * (len(_table) + len(_consts)))
+
+
+def table_sizes() -> tuple[int, int]:
+    """How many scalars are interned: constants aside, constants."""
+    return len(_table), len(_consts)
 
 
 UNKNOWN: Final = make(0, U64)
@@ -329,8 +344,8 @@ def _deduce(f: Fields) -> Fields:
     # sign-extended and not negative: the high half is zero and the 32-bit bounds are the bounds. They replace those
     # of 64 bits even where these are narrower
     if s32min >= 0 and smin >= S32_MIN and smax <= U32:
-        smin, smax, umin, umax = s32min, s32max, s32min, s32max
-        value, mask = tnum.meet((value, mask), tnum.span(s32min, s32max))
+        smin, smax, umin, umax = s32min, s32max, s32min, s32max & U64  # negative where the bounds contradict each other
+        value, mask = tnum.meet((value, mask), tnum.span(umin, umax))
     return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
 
 
@@ -745,7 +760,6 @@ def to_le(v: Val, nbytes: int) -> Val:
 
 _branch64: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
 _branch32: Final[dict[int, dict[tuple[Val, Val], Branch]]] = {}
-_self_memo: Final[dict[tuple[int, bool, Val], tuple[bool | None, Val, Val]]] = {}
 _JMP_OPS: Final = (JEQ, JGT, JGE, JSET, JNE, JSGT, JSGE, JLT, JLE, JSLT, JSLE)
 for _op in _JMP_OPS:
     for _memos_of in (_branch64, _branch32):
