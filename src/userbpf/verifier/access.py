@@ -1,0 +1,351 @@
+"""Memory: every load, store and atomic goes through `access`, by the type of the pointer.
+
+The rules of one kind of pointer stand together: first what makes the access wrong, in Linux's order and words, then what a
+load yields. Helpers hand their buffers to `helper_region`, which is the same question without a register to load into.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userbpf.verifier import stack
+from userbpf.verifier.api import PtrKind
+from userbpf.verifier.context import sock_readable
+from userbpf.verifier.domain import Val, cast, const, sext
+from userbpf.verifier.regs import (
+    ARENA,
+    BASE_MASK,
+    BTF_ID,
+    CTX,
+    FLOW_KEYS,
+    MAP_KEY,
+    MAP_PTR,
+    MAP_VALUE,
+    MAYBE_NULL,
+    MEM,
+    NOT_INIT,
+    PACKET,
+    PACKET_END,
+    PACKET_META,
+    RDONLY,
+    SCALAR,
+    SOCK_TYPES,
+    STACK,
+    UNKNOWN_REG,
+    ZERO,
+    Reg,
+    scalar,
+    type_name,
+)
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+    from userbpf.verifier.maps import MapUse
+
+MAX_VAR_OFF: Final = 1 << 29
+S64_MIN: Final = -(1 << 63)
+FLOW_KEYS_SIZE: Final = 56
+F_RDONLY_PROG: Final = 1 << 7
+F_WRONLY_PROG: Final = 1 << 8
+
+_LOADED: Final[dict[int, Reg]] = {n: scalar(cast(UNKNOWN_REG[1], n)) for n in (1, 2, 4)} | {8: UNKNOWN_REG}
+_LOADED_SX: Final[dict[int, Reg]] = {n: scalar(sext(UNKNOWN_REG[1], n * 8, True)) for n in (1, 2, 4)}
+
+
+def loaded(size: int, sx: bool) -> Reg:
+    """What a load of unknown memory yields."""
+    return _LOADED_SX[size] if sx else _LOADED[size]
+
+
+def narrowed(val: Val, size: int, sx: bool) -> Val:
+    """A known value as loaded with the given size."""
+    if size == 8:
+        return val
+    return sext(val, size * 8, True) if sx else cast(val, size)
+
+
+def tnum_text(val: Val) -> str:
+    """A tnum as messages show it."""
+    if val.mask == 0:
+        return f"{val.value:#x}" if val.value else "0"
+    return f"({val.value:#x}; {val.mask:#x})"
+
+
+def access(
+    ck: Checker,
+    pc: int,
+    regno: int,
+    reg: Reg,
+    off: int,
+    size: int,
+    write: bool,
+    value: int = -1,
+    strict: bool = False,
+    sx: bool = False,
+) -> None:
+    """Check one access of `size` bytes at `reg + off`.
+
+    `value` is the register stored or loaded into; -1 stores a constant or an unknown value, or loads nothing.
+    """
+    kind = reg[0]
+    if kind == STACK:
+        _align(ck, reg, off, size, "stack ", True)
+        ck.fact_access(pc, PtrKind.STACK, None, None)
+        stack.access(ck, pc, regno, reg, off, size, write, value, sx)
+        return
+    if kind in (PACKET, PACKET_META):
+        _packet(ck, pc, regno, reg, off, size, write, value, strict)
+    elif kind == MAP_VALUE:
+        if _map_value(ck, pc, regno, reg, off, size, write, value, strict, sx):
+            return
+    elif kind == CTX:
+        _ctx(ck, pc, regno, reg, off, size, write, value, strict, sx)
+        return
+    elif kind & BASE_MASK == MEM and not kind & MAYBE_NULL:
+        _mem(ck, pc, regno, reg, off, size, write, value, strict)
+    elif kind == MAP_KEY:
+        if write:
+            raise Reject(EACCES, f"write to change key R{regno} not allowed")
+        _align(ck, reg, off, size, "key ", strict)
+        region(ck, regno, reg, reg[3] + off, size, reg[4][0].shape.key_size, False)
+        ck.fact_access(pc, PtrKind.MEM, None, None)
+    elif kind in SOCK_TYPES:
+        if write:
+            raise Reject(EACCES, f"R{regno} cannot write into {type_name(kind)}")
+        _sock(ck, pc, regno, reg, off, size)
+    elif kind == FLOW_KEYS:
+        _flow_keys(ck, pc, regno, reg, off, size, write, value)
+    elif kind == MAP_PTR:
+        _map_ptr(ck, pc, regno, reg, off, size, write)
+        return
+    elif kind == BTF_ID or kind & BASE_MASK == BTF_ID:
+        raise Reject(EACCES, f"R{regno} access through {type_name(kind)}{reg[4][0]} is not supported")
+    elif kind == ARENA:
+        raise Reject(EACCES, f"R{regno} access to arena is not supported")
+    else:
+        raise Reject(EACCES, f"R{regno} invalid mem access '{type_name(kind)}'")
+    if not write and value >= 0:
+        ck.regs[value] = loaded(size, sx)
+
+
+# --- what all kinds share ------------------------------------------------------------------------------------------------
+
+
+def _align(ck: Checker, reg: Reg, off: int, size: int, desc: str, strict: bool) -> None:
+    """Linux asks x86 for alignment only where it matters: the stack, atomics, and by flag."""
+    if not strict and not ck.strict_alignment:
+        return
+    if size == 1:
+        return
+    val = reg[1]
+    # aligned if every possible offset is
+    mask = size - 1
+    total = (val.value + reg[3] + off) & mask
+    if total or val.mask & mask:
+        raise Reject(EACCES, f"misaligned {desc}access off {tnum_text(val)}+{reg[3]}+{off} size {size}")
+
+
+def region(ck: Checker, regno: int, reg: Reg, off: int, size: int, limit: int, zero_ok: bool) -> None:
+    """`reg`'s variable part plus `off`, `size` bytes, within [0, limit)."""
+    val = reg[1]
+    smin = val.smin
+    if smin < 0:
+        low = off + smin
+        if smin == S64_MIN or not -(1 << 31) <= low < 1 << 31 or low < 0:
+            raise Reject(
+                EACCES,
+                f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.",
+            )
+    if not within(smin + off, size, limit, zero_ok):
+        _outside(ck, regno, reg, smin + off, size, limit)
+        raise Reject(EACCES, f"R{regno} min value is outside of the allowed memory range")
+    umax = val.umax
+    if umax >= MAX_VAR_OFF:
+        raise Reject(EACCES, f"R{regno} unbounded memory access, make sure to bounds check any such access")
+    if not within(umax + off, size, limit, zero_ok):
+        _outside(ck, regno, reg, umax + off, size, limit)
+        raise Reject(EACCES, f"R{regno} max value is outside of the allowed memory range")
+
+
+def within(off: int, size: int, limit: int, zero_ok: bool) -> bool:
+    return off >= 0 and (size > 0 or (size == 0 and zero_ok)) and off + size <= limit
+
+
+def _outside(ck: Checker, regno: int, reg: Reg, off: int, size: int, limit: int) -> None:
+    kind = reg[0]
+    if kind == MAP_KEY:
+        ck.say(f"invalid access to map key, key_size={limit} off={off} size={size}")
+    elif kind == MAP_VALUE:
+        ck.say(f"invalid access to map value, value_size={limit} off={off} size={size}")
+    elif kind in (PACKET, PACKET_META, PACKET_END):
+        ck.say(f"invalid access to packet, off={off} size={size}, R{regno}(id={reg[2]},off={off},r={limit})")
+    else:
+        ck.say(f"invalid access to memory, mem_size={limit & 0xFFFFFFFF} off={off} size={size}")
+
+
+def _no_leak(ck: Checker, value: int, where: str) -> None:
+    if value >= 0 and not ck.allow_ptr_leaks and ck.regs[value][0] != SCALAR:
+        raise Reject(EACCES, f"R{value} leaks addr into {where}")
+
+
+# --- packets -----------------------------------------------------------------------------------------------------------
+
+
+def _packet(
+    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, strict: bool
+) -> None:
+    _align(ck, reg, off, size, "packet ", strict)
+    if write and not ck.packet_writable():
+        raise Reject(EACCES, "cannot write into packet")
+    if write:
+        _no_leak(ck, value, "packet")
+    packet_range(ck, regno, reg, reg[3] + off, size, False)
+    ck.fact_access(pc, PtrKind.PACKET, None, None)
+
+
+def packet_range(ck: Checker, regno: int, reg: Reg, off: int, size: int, zero_ok: bool) -> None:
+    """The bytes lie in what a comparison with the end has shown to exist."""
+    if reg[1].smin < 0:
+        raise Reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
+    limit = reg[4]
+    if limit < 0:
+        raise Reject(EINVAL, f"R{regno} offset is outside of the packet")
+    if not within(off, size, limit, zero_ok):
+        _outside(ck, regno, reg, off, size, limit)
+        raise Reject(EACCES, f"R{regno} offset is outside of the packet")
+
+
+# --- maps --------------------------------------------------------------------------------------------------------------
+
+
+def _map_value(
+    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, strict: bool, sx: bool
+) -> bool:
+    """True if the value loaded is known already."""
+    use: MapUse = reg[4][0]
+    _align(ck, reg, off, size, "value ", strict)
+    if write:
+        _no_leak(ck, value, "map")
+    map_permission(use, reg[3] + reg[1].value + off if not reg[1].mask else reg[3] + off, size, write)
+    region(ck, regno, reg, reg[3] + off, size, use.shape.value_size, False)
+    ck.check_special_fields(use, regno, reg, off, size, write)
+    val = reg[1]
+    at = None if val.mask else reg[3] + val.value + off
+    ck.fact_access(pc, PtrKind.MAP_VALUE, use, at)
+    if write or value < 0:
+        return False
+    if at is not None and use.constant:
+        data = use.peek(at, size)
+        if data is not None:
+            number = int.from_bytes(data, "little", signed=sx)
+            ck.regs[value] = scalar(const(number))
+            return True
+    return False
+
+
+def map_permission(use: MapUse, off: int, size: int, write: bool) -> None:
+    flags = use.shape.map_flags
+    if write and flags & F_RDONLY_PROG:
+        raise Reject(EACCES, f"write into map forbidden, value_size={use.shape.value_size} off={off} size={size}")
+    if not write and flags & F_WRONLY_PROG:
+        raise Reject(EACCES, f"read from map forbidden, value_size={use.shape.value_size} off={off} size={size}")
+
+
+def _map_ptr(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool) -> None:
+    raise Reject(EACCES, f"R{regno} read of struct bpf_map is not supported")
+
+
+# --- context -----------------------------------------------------------------------------------------------------------
+
+
+def fixed_offset(ck: Checker, regno: int, reg: Reg, fixed_ok: bool = False) -> None:
+    """A pointer that may carry no offset (or only a constant one)."""
+    name = type_name(reg[0])
+    if reg[3] < 0:
+        raise Reject(EACCES, f"negative offset {name} ptr R{regno} off={reg[3]} disallowed")
+    if not fixed_ok and reg[3]:
+        raise Reject(EACCES, f"dereference of modified {name} ptr R{regno} off={reg[3]} disallowed")
+    if reg[1].mask or reg[1].value:
+        raise Reject(EACCES, f"variable {name} access var_off={tnum_text(reg[1])} disallowed")
+
+
+def _ctx(
+    ck: Checker,
+    pc: int,
+    regno: int,
+    reg: Reg,
+    off: int,
+    size: int,
+    write: bool,
+    value: int,
+    strict: bool,
+    sx: bool,
+) -> None:
+    _align(ck, reg, off, size, "context ", strict)
+    if write:
+        _no_leak(ck, value, "ctx")
+    fixed_offset(ck, regno, reg)
+    result = ck.ctx_rules.access(ck, off, size, write, sx)
+    if result is None:
+        raise Reject(EACCES, f"invalid bpf_context access off={off} size={size}")
+    ck.fact_access(pc, PtrKind.CTX, None, off)
+    if write or value < 0:
+        return
+    if result[0] == SCALAR:
+        ck.regs[value] = loaded(size, sx)
+    elif result[0] & MAYBE_NULL:
+        ck.regs[value] = (result[0], result[1], ck.new_id(), result[3], result[4])
+    else:
+        ck.regs[value] = result
+
+
+# --- sockets, flow keys, memory ------------------------------------------------------------------------------------------
+
+
+def _sock(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int) -> None:
+    kind = reg[0]
+    if reg[1].smin < 0:
+        raise Reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
+    total = off + reg[3]
+    if reg[1].mask or not sock_readable(kind, total, size):
+        raise Reject(EACCES, f"R{regno} invalid {type_name(kind)} access off={off} size={size}")
+    ck.fact_access(pc, PtrKind.SOCK, None, total)
+
+
+def _flow_keys(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int) -> None:
+    if write:
+        _no_leak(ck, value, "flow keys")
+    if size <= 0 or off < 0 or off + size > FLOW_KEYS_SIZE:
+        raise Reject(EACCES, f"invalid access to flow keys off={off} size={size}")
+    ck.fact_access(pc, PtrKind.FLOW_KEYS, None, None)
+
+
+def _mem(
+    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, strict: bool
+) -> None:
+    _align(ck, reg, off, size, "", strict)
+    if write and reg[0] & RDONLY:
+        raise Reject(EACCES, f"R{regno} cannot write into {type_name(reg[0])}")
+    if write:
+        _no_leak(ck, value, "mem")
+    region(ck, regno, reg, reg[3] + off, size, reg[4][0], False)
+    ck.fact_access(pc, PtrKind.MEM, None, None)
+
+
+def known_offset(reg: Reg) -> int | None:
+    """The whole offset of a pointer, where it is constant."""
+    return None if reg[1].mask else reg[3] + reg[1].value
+
+
+__all__ = ["NOT_INIT", "ZERO", "access", "fixed_offset", "known_offset", "map_permission", "packet_range", "region"]
+
+
+def signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+def align_argument(ck: Checker, reg: Reg, size: int) -> None:
+    """A helper's number in memory must be aligned whatever the machine."""
+    desc = {STACK: "stack ", MAP_VALUE: "value ", MAP_KEY: "key ", CTX: "context ", PACKET: "packet "}.get(reg[0], "")
+    _align(ck, reg, 0, size, desc, True)

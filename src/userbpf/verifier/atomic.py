@@ -1,0 +1,103 @@
+"""Atomic instructions: read, modify and write as one access each way, and the ordered loads and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from userbpf.verifier import access
+from userbpf.verifier.regs import CTX, FLOW_KEYS, NOT_INIT, PACKET, PACKET_META, SCALAR, SOCK_TYPES, type_name
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.stack import NO_VALUE
+
+if TYPE_CHECKING:
+    from userbpf.isa.insn import Insn
+    from userbpf.verifier.check import Checker
+
+Step = Callable[["Checker"], int]
+
+XCHG: Final = 0xE1
+CMPXCHG: Final = 0xF1
+LOAD_ACQ: Final = 0x100
+STORE_REL: Final = 0x110
+_RMW: Final = frozenset((0x00, 0x01, 0x40, 0x41, 0x50, 0x51, 0xA0, 0xA1, XCHG, CMPXCHG))
+_SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
+
+
+def _no_atomics(ck: Checker, regno: int) -> None:
+    kind = ck.regs[regno][0]
+    if kind in (CTX, PACKET, PACKET_META, FLOW_KEYS) or kind in SOCK_TYPES:
+        raise Reject(EACCES, f"BPF_ATOMIC stores into R{regno} {type_name(kind)} is not allowed")
+
+
+def compile_atomic(ck: Checker, pc: int, insn: Insn) -> Step:
+    code, d, s, off, imm = insn
+    size = _SIZE[code & 0x18]
+    if imm in _RMW:
+        if size < 4:
+            raise Reject(EINVAL, "invalid atomic operand size")
+        return _compile_rmw(pc, d, s, off, size, imm)
+    if imm == LOAD_ACQ:
+        return _compile_acquire(pc, d, s, off, size)
+    if imm == STORE_REL:
+        return _compile_release(pc, d, s, off, size)
+    raise Reject(EINVAL, f"BPF_ATOMIC uses invalid atomic opcode {imm & 0xFFFFFFFF:02x}")
+
+
+def _need(ck: Checker, regno: int) -> None:
+    if ck.regs[regno][0] == NOT_INIT:
+        raise Reject(EACCES, f"R{regno} !read_ok")
+
+
+def _compile_rmw(pc: int, d: int, s: int, off: int, size: int, imm: int) -> Step:
+    result = (0 if imm == CMPXCHG else s) if imm & 1 else NO_VALUE
+
+    def step(ck: Checker) -> int:
+        _need(ck, s)
+        _need(ck, d)
+        if imm == CMPXCHG:
+            _need(ck, 0)
+            if not ck.allow_ptr_leaks and ck.regs[0][0] != SCALAR:
+                raise Reject(EACCES, "R0 leaks addr into mem")
+        if not ck.allow_ptr_leaks and ck.regs[s][0] != SCALAR:
+            raise Reject(EACCES, f"R{s} leaks addr into mem")
+        _no_atomics(ck, d)
+        if result == 10:
+            raise Reject(EACCES, "frame pointer is read only")
+        reg = ck.regs[d]
+        access.access(ck, pc, d, reg, off, size, False, result, True)
+        access.access(ck, pc, d, reg, off, size, True, NO_VALUE, True)
+        ck.live_stack.commit(ck.frame.instance, pc)
+        ck.same_pointer(pc, reg)
+        return pc + 1
+
+    return step
+
+
+def _compile_acquire(pc: int, d: int, s: int, off: int, size: int) -> Step:
+    def step(ck: Checker) -> int:
+        _need(ck, s)
+        _no_atomics(ck, s)
+        if d == 10:
+            raise Reject(EACCES, "frame pointer is read only")
+        reg = ck.regs[s]
+        access.access(ck, pc, s, reg, off, size, False, d, True)
+        ck.live_stack.commit(ck.frame.instance, pc)
+        ck.same_pointer(pc, reg)
+        return pc + 1
+
+    return step
+
+
+def _compile_release(pc: int, d: int, s: int, off: int, size: int) -> Step:
+    def step(ck: Checker) -> int:
+        _need(ck, s)
+        _need(ck, d)
+        _no_atomics(ck, d)
+        reg = ck.regs[d]
+        access.access(ck, pc, d, reg, off, size, True, s, True)
+        ck.live_stack.commit(ck.frame.instance, pc)
+        ck.same_pointer(pc, reg)
+        return pc + 1
+
+    return step

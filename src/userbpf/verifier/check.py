@@ -1,0 +1,636 @@
+"""The checker: interpret the program over abstract states, one path after the other, until every path is safe.
+
+`Checker` holds what all parts share: the program, the current state, pushed branches, kept states, the log and the facts. The
+main loop fetches an instruction, asks at prune points whether the path is covered already, and runs the
+instruction's *step*, a closure compiled on first visit (so that what is wrong with an instruction is said when it is reached).
+A step returns the next pc, or EXIT when the path is done. Nothing here recurses with the program's length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from userbpf.isa.disasm import disasm
+from userbpf.isa.insn import Insn
+from userbpf.verifier import access, alu, calls, jump, maps, precision, prune, results
+from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
+from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
+from userbpf.verifier.context import CtxRules
+from userbpf.verifier.livestack import LiveStack
+from userbpf.verifier.log import Log, picture
+from userbpf.verifier.loops import Loops
+from userbpf.verifier.maps import MapUse
+from userbpf.verifier.regs import (
+    ADD_CONST,
+    CTX,
+    CTX_REG,
+    FUNC,
+    MAP_PTR,
+    MAP_VALUE,
+    NOT_INIT,
+    SCALAR,
+    STACK,
+    UNINIT,
+    UNKNOWN_REG,
+    XDP_SOCK,
+    ZERO,
+    Reg,
+    known,
+    scalar,
+)
+from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, EPERM, Reject
+from userbpf.verifier.stack import STORE_IMM
+from userbpf.verifier.state import Frame, Hist, State
+
+MAX_INSNS: Final = 1_000_000
+MAX_FRAMES: Final = 8
+MAX_BRANCHES: Final = 8192
+F_STRICT_ALIGNMENT: Final = 1 << 0
+F_ANY_ALIGNMENT: Final = 1 << 1
+F_TEST_RND_HI32: Final = 1 << 2
+F_TEST_STATE_FREQ: Final = 1 << 3
+F_SLEEPABLE: Final = 1 << 4
+F_TEST_REG_INVARIANTS: Final = 1 << 7
+DONE: Final = -1
+_ALL: Final = -1
+
+Step = Callable[["Checker"], int]
+
+_FP: Final[Reg] = (STACK, ZERO, 0, 0, 0)
+_FPS: Final[tuple[Reg, ...]] = tuple((STACK, ZERO, 0, 0, n) for n in range(MAX_FRAMES))
+
+
+class Pushed:
+    """A branch to be checked later."""
+
+    __slots__ = ("log_mark", "pc", "prev", "state")
+
+    def __init__(self, state: State, pc: int, prev: int, log_mark: int) -> None:
+        self.state = state
+        self.pc = pc
+        self.prev = prev
+        self.log_mark = log_mark
+
+
+class Checker:
+    """One verification."""
+
+    def __init__(self, req: VerifyRequest) -> None:
+        self.req = req
+        self.insns: tuple[Insn, ...] = tuple(req.insns)
+        self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc))
+        self.allow_ptr_leaks = req.caps.perfmon
+        self.allow_uninit_stack = req.caps.perfmon
+        self.bpf_capable = req.caps.bpf
+        self.strict_alignment = bool(req.prog_flags & F_STRICT_ALIGNMENT)
+        self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
+        self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
+        self.ctx_rules = CtxRules(req.prog_type, int(req.expected_attach_type))
+
+        self.maps: list[MapUse] = []
+        self.lddw_maps: dict[int, MapUse] = {}
+        self.keep_alive: list[MapShape] = []
+        self.cfg: Cfg
+        self.subprogs: list[Subprog] = []
+        self.globals: set[int] = set()
+        self.steps: list[Step | None] = []
+        self.live_stack = LiveStack(self)
+        self.loops: Loops
+
+        self.st: State
+        self.frame: Frame
+        self.regs: list[Reg] = []
+        self.pc = 0
+        self.prev_pc = -1
+        self.pushed: list[Pushed] = []
+        self.buckets: dict[int, prune.Kept] = {}
+        self.last_id = 0
+        self.note_entry = False
+
+        self.scratch_regs = 0
+        self.scratch_slots = 0
+        self.print_from = False
+        self.last_line_info: tuple[int, int, int, int] | None = None
+        self.line_info_at: dict[int, tuple[int, int, int, int]] = {}
+
+        self.processed = 0
+        self.jumps_processed = 0
+        self.kept_jumps = 0
+        self.kept_insns = 0
+        self.total_states = 0
+        self.kept_count = 0
+        self.peak_states = 0
+        self.max_states = 0
+        self.dropped_open: set[State] = set()
+
+        n = len(self.insns)
+        self.facts: list[Fact | None] = [None] * n
+        self.varies: dict[int, set[str]] = {}
+        self.seen = bytearray(n)
+        self.changes_packet = False
+        self.may_sleep = False
+
+    # --- the whole --------------------------------------------------------------------------------------------------------
+    def run(self) -> VerifiedProg:
+        started = time.monotonic_ns()
+        try:
+            self._prepare()
+            results.check_all(self)
+        except Reject as refusal:
+            if refusal.text:
+                self.say(refusal.text)
+            stats = self._finish_log(started)
+            raise Rejected(refusal.errno, self.log.render(), stats, self.pc) from None
+        stats = self._finish_log(started)
+        return results.verified(self, stats)
+
+    def _prepare(self) -> None:
+        insns = self.insns
+        if not insns:
+            raise Reject(E2BIG)
+        if self.req.caps.bpf is False:
+            raise Reject(EPERM, "programs without CAP_BPF are not supported")
+        starts = find_subprogs(insns)
+        if self.log.level2:
+            for number, start in enumerate(starts):
+                self.log.put(f"func#{number} @{start}")
+        check_subprogs(insns, starts)
+        results.check_btf_info(self, starts)
+        maps.resolve(self, insns)
+        self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self.req, insn))
+        self.steps = [None] * len(insns)
+        self.loops = Loops(self.cfg.scc)
+        if self.log.level2:
+            self.log.put(self.cfg.live_text(lambda pc: self.log.disasm(pc)))
+        ends = self.cfg.ends
+        self.subprogs = [Subprog(start, ends[i]) for i, start in enumerate(starts)]
+        results.name_subprogs(self)
+
+    def _finish_log(self, started: int) -> Stats:
+        stats = Stats(
+            self.processed,
+            self.max_states,
+            self.total_states,
+            self.peak_states,
+            0,
+            (time.monotonic_ns() - started) // 1000,
+        )
+        results.print_stats(self, stats)
+        return stats
+
+    # --- one function -----------------------------------------------------------------------------------------------------
+    def check_function(self, number: int, setup: Callable[[Frame], None]) -> None:
+        """Every path of one subprogram, taken by itself; `setup` gives the arguments."""
+        st = State()
+        frame = Frame(-1, 0, number)
+        frame.regs[10] = _FP
+        setup(frame)
+        start = self.cfg.starts[number]
+        frame.instance = self.live_stack.instance((), start, None, -1)
+        st.frames = [frame]
+        st.first_pc = start
+        st.last_pc = -1
+        self.buckets = {}
+        self.set_state(st)
+        self.scratch_all()
+        self.prev_pc = -1
+        self.pc = start
+        self.last_line_info = None
+        self.print_from = False
+        mark = self.log.mark()
+        self._paths()
+        if self.log.on and not self.log.level2:
+            self.log.cut(mark)
+
+    def _paths(self) -> None:
+        insns = self.insns
+        n = len(insns)
+        cfg = self.cfg
+        prune_points, jump_points = cfg.prune, cfg.jump
+        steps = self.steps
+        log = self.log
+        logging = log.on
+        seen = self.seen
+        marks = self._scratch_marks() if logging else []
+        visit = prune.visit
+        while True:
+            pc = self.pc
+            self.note_entry = False
+            if not 0 <= pc < n:
+                raise Reject(14, f"invalid insn idx {pc} insn_cnt {n}")
+            self.processed += 1
+            if self.processed > MAX_INSNS:
+                raise Reject(E2BIG, f"BPF program is too large. Processed {self.processed} insn")
+            st = self.st
+            st.last_pc = self.prev_pc
+            st.pc = pc
+            if prune_points[pc] and visit(self, pc):
+                if logging:
+                    if self.print_from:
+                        log.raw(f"\nfrom {self.prev_pc} to {pc}: safe\n")
+                    else:
+                        log.put(f"{pc}: safe")
+                if not self._path_done():
+                    return
+                continue
+            if jump_points[pc]:
+                self.note_jump()
+            if logging:
+                if self.print_from and log.level2:
+                    log.state(f"\nfrom {self.prev_pc} to {pc}:", picture(self.frame, st.refs))
+                self.print_from = False
+                if self.scratch_regs or self.scratch_slots:
+                    self._print_scratched(pc)
+                self.line_info(pc)
+                log.insn(pc)
+                self.scratch_regs |= marks[pc]
+            seen[pc] = 1
+            step = steps[pc]
+            self.prev_pc = pc
+            if step is None:
+                step = steps[pc] = self._compile(pc)
+            nxt = step(self)
+            if nxt >= 0:
+                self.pc = nxt
+                continue
+            if not self._path_done():
+                return
+
+    def _path_done(self) -> bool:
+        """The current path is safe: account for it and take up the last pushed one. False when all are done."""
+        self.scratch_all()
+        self.live_stack.update(self.frame.instance)
+        self._close_branch(self.st)
+        if not self.pushed:
+            return False
+        entry = self.pushed.pop()
+        if self.log.on and not self.log.level2:
+            self.log.cut(entry.log_mark)
+        self.set_state(entry.state)
+        self.pc = entry.pc
+        self.prev_pc = entry.prev
+        self.print_from = True
+        return True
+
+    def _close_branch(self, st: State | None) -> None:
+        while st is not None:
+            st.branches -= 1
+            if st.branches:
+                return
+            self.loops.leave(self, st)
+            self.dropped_open.discard(st)
+            st = st.parent
+
+    def set_state(self, st: State) -> None:
+        self.st = st
+        self.frame = st.frames[-1]
+        self.regs = self.frame.regs
+
+    def push(self, pc: int, prev: int) -> State:
+        """Check the path that goes on at `pc` later."""
+        other = self.st.copy()
+        other.branches = 1
+        if other.parent is not None:
+            other.parent.branches += 1
+        self.pushed.append(Pushed(other, pc, prev, self.log.mark()))
+        if len(self.pushed) > MAX_BRANCHES:
+            raise Reject(E2BIG, f"The sequence of {len(self.pushed)} jumps is too complex.")
+        return other
+
+    def bucket(self, pc: int) -> prune.Kept:
+        key = (pc ^ (self.frame.callsite if len(self.st.frames) > 1 else 0)) % len(self.insns)
+        found = self.buckets.get(key)
+        if found is None:
+            found = self.buckets[key] = prune.Kept()
+        return found
+
+    # --- compilation of steps ---------------------------------------------------------------------------------------------
+    def _compile(self, pc: int) -> Step:
+        insn = self.insns[pc]
+        cls = insn.code & 7
+        if insn.dst > 10:
+            raise Reject(EINVAL, f"R{insn.dst} is invalid")
+        if insn.src > 10:
+            raise Reject(EINVAL, f"R{insn.src} is invalid")
+        if cls in (4, 7):
+            return alu.compile_alu(self, pc, insn)
+        if cls == 1:
+            return self._compile_load(pc, insn)
+        if cls == 2:
+            return self._compile_store_imm(pc, insn)
+        if cls == 3:
+            if insn.code & 0xE0 == 0xC0:
+                return self._compile_atomic(pc, insn)
+            return self._compile_store(pc, insn)
+        if cls == 0:
+            if insn.code == LDDW:
+                return self._compile_lddw(pc, insn)
+            return calls.compile_ld_abs(self, pc, insn)
+        return self._compile_jump(pc, insn)
+
+    def _compile_load(self, pc: int, insn: Insn) -> Step:
+        _, d, s, off, _ = insn
+        size = _SIZE[insn.code & 0x18]
+        sx = insn.code & 0xE0 == 0x80
+        self.must_read(s)
+        self.must_write(d)
+        check = access.access
+        live = self.live_stack
+
+        def load(ck: Checker) -> int:
+            reg = ck.regs[s]
+            if reg[0] == NOT_INIT:
+                raise Reject(EACCES, f"R{s} !read_ok")
+            check(ck, pc, s, reg, off, size, False, d, False, sx)
+            if live.pending:
+                live.commit(ck.frame.instance, pc)
+            ck.same_pointer(pc, reg)
+            return pc + 1
+
+        return load
+
+    def _compile_store(self, pc: int, insn: Insn) -> Step:
+        code, d, s, off, imm = insn
+        if code & 0xE0 != 0x60 or imm:
+            raise Reject(EINVAL, "BPF_STX uses reserved fields")
+        size = _SIZE[code & 0x18]
+        check = access.access
+        live = self.live_stack
+
+        def store(ck: Checker) -> int:
+            regs = ck.regs
+            if regs[s][0] == NOT_INIT:
+                raise Reject(EACCES, f"R{s} !read_ok")
+            reg = regs[d]
+            if reg[0] == NOT_INIT:
+                raise Reject(EACCES, f"R{d} !read_ok")
+            check(ck, pc, d, reg, off, size, True, s)
+            live.commit(ck.frame.instance, pc)
+            ck.same_pointer(pc, reg)
+            return pc + 1
+
+        return store
+
+    def _compile_store_imm(self, pc: int, insn: Insn) -> Step:
+        code, d, s, off, _ = insn
+        if code & 0xE0 != 0x60 or s:
+            raise Reject(EINVAL, "BPF_ST uses reserved fields")
+        size = _SIZE[code & 0x18]
+        check = access.access
+        live = self.live_stack
+
+        def store(ck: Checker) -> int:
+            reg = ck.regs[d]
+            if reg[0] == NOT_INIT:
+                raise Reject(EACCES, f"R{d} !read_ok")
+            check(ck, pc, d, reg, off, size, True, STORE_IMM)
+            live.commit(ck.frame.instance, pc)
+            ck.same_pointer(pc, reg)
+            return pc + 1
+
+        return store
+
+    def _compile_atomic(self, pc: int, insn: Insn) -> Step:
+        from userbpf.verifier import atomic
+
+        return atomic.compile_atomic(self, pc, insn)
+
+    def _compile_lddw(self, pc: int, insn: Insn) -> Step:
+        d, src = insn.dst, insn.src
+        if insn.off:
+            raise Reject(EINVAL, "BPF_LD_IMM64 uses reserved fields")
+        self.must_write(d)
+        high = self.insns[pc + 1].imm
+        reg: Reg
+        if src == 0:
+            reg = known(insn.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
+        elif src == maps.PSEUDO_FUNC:
+            number = self.cfg.subprog_of[pc + insn.imm + 1]
+            if self.is_global(number):
+                raise Reject(EINVAL, "callback function not static")
+            self.facts[pc] = Fact(subprog=number)
+            self.subprogs[number].callback = True
+            reg = (FUNC, ZERO, 0, 0, number)
+        elif src in (maps.PSEUDO_MAP_FD, maps.PSEUDO_MAP_IDX):
+            use = self.lddw_maps[pc]
+            self.facts[pc] = Fact(map=use.index)
+            reg = (MAP_PTR, ZERO, 0, 0, (use, 0))
+        else:
+            use = self.lddw_maps[pc]
+            off = high & 0xFFFFFFFF
+            self.facts[pc] = Fact(map=use.index, off=off)
+            reg = (MAP_VALUE, ZERO, 0, off, (use, 0))
+
+        def load(ck: Checker) -> int:
+            ck.regs[d] = reg
+            return pc + 2
+
+        return load
+
+    def _compile_jump(self, pc: int, insn: Insn) -> Step:
+        code = insn.code
+        if code == CALL:
+            self_step = calls.compile_call(self, pc, insn)
+            return self._counted(self_step)
+        if code == EXIT:
+            if insn.dst or insn.src or insn.off or insn.imm:
+                raise Reject(EINVAL, "BPF_EXIT uses reserved fields")
+            return self._counted(calls.exit_step(pc))
+        if code in (JA, JA32):
+            wide = code == JA32
+            if insn.dst or insn.src or (insn.off if wide else insn.imm):
+                raise Reject(EINVAL, "BPF_JA uses reserved fields")
+            target = pc + 1 + (insn.imm if wide else insn.off)
+
+            def go(ck: Checker) -> int:
+                return target
+
+            return self._counted(go)
+        return self._counted(jump.compile_jump(self, pc, insn))
+
+    def _counted(self, step: Step) -> Step:
+        def counted(ck: Checker) -> int:
+            ck.jumps_processed += 1
+            return step(ck)
+
+        return counted
+
+    def must_read(self, regno: int) -> None:
+        """For compilation: the register is initialised (what comes after on this first visit may rely on it)."""
+        if self.regs[regno][0] == NOT_INIT:
+            raise Reject(EACCES, f"R{regno} !read_ok")
+
+    def must_write(self, regno: int) -> None:
+        if regno == 10:
+            raise Reject(EACCES, "frame pointer is read only")
+
+    # --- ids, links, precision ----------------------------------------------------------------------------------------------
+    def new_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    def link_before_copy(self, regno: int) -> Reg:
+        """A scalar that is about to be copied gets an id to share."""
+        reg = self.regs[regno]
+        if reg[1].mask and (not reg[2] or reg[2] & ADD_CONST):
+            reg = self.regs[regno] = (SCALAR, reg[1], self.new_id(), 0, None)
+        return reg
+
+    def link_slot_before_copy(self, frame: Frame, index: int) -> Reg:
+        types, reg = frame.stack[index]
+        assert reg is not None
+        if reg[1].mask and (not reg[2] or reg[2] & ADD_CONST):
+            reg = (SCALAR, reg[1], self.new_id(), 0, None)
+            frame.stack[index] = (types, reg)
+        return reg
+
+    def mark_precise(self, regno: int) -> None:
+        precision.mark_register(self, regno)
+
+    def note_jump(self) -> None:
+        self._note(None, None)
+
+    def note_stack(self, frameno: int, slot: int) -> None:
+        self._note((frameno, slot), None)
+
+    def note_linked(self, linked: tuple[tuple[int, bool, int], ...]) -> None:
+        self._note(None, linked)
+
+    def _note(self, slot: tuple[int, int] | None, linked: tuple[tuple[int, bool, int], ...] | None) -> None:
+        hist = self.st.hist
+        if self.note_entry and hist:
+            last = hist[-1]
+            hist[-1] = Hist(last.pc, last.prev, slot or last.stack, linked or last.linked)
+            return
+        hist.append(Hist(self.pc, self.st.last_pc, slot, linked))
+        self.note_entry = True
+
+    # --- what others ask ----------------------------------------------------------------------------------------------------
+    def is_global(self, number: int) -> bool:
+        return number in self.globals
+
+    def packet_writable(self) -> bool:
+        return calls.packet_writable(self)
+
+    def map_value_found(self, reg: Reg) -> Reg:
+        return calls.map_value_found(reg)
+
+    def check_special_fields(self, use: MapUse, regno: int, reg: Reg, off: int, size: int, write: bool) -> None:
+        """Locks, timers and kernel pointers inside a value may not be touched directly."""
+
+    def destroy_special(self, frame: Frame, index: int) -> None:
+        raise Reject(EINVAL, "dynptrs and iterators on the stack are not supported")
+
+    def grow_stack(self, frame: Frame, depth: int) -> None:
+        sub = self.subprogs[frame.subprog]
+        if depth > sub.stack_depth:
+            sub.stack_depth = depth
+
+    def same_pointer(self, pc: int, reg: Reg) -> None:
+        """One instruction may not work on context (or sockets) on one path and on memory on another."""
+        kind = reg[0]
+        fact = self.facts[pc]
+        if fact is not None and fact.ptr is PtrKind.MIXED and (kind == CTX or SCALAR < kind <= XDP_SOCK):
+            results.check_mixed(self, pc)
+
+    # --- facts --------------------------------------------------------------------------------------------------------------
+    def fact_access(self, pc: int, kind: PtrKind, use: MapUse | None, off: int | None) -> None:
+        fact = self.facts[pc]
+        index = use.index if use is not None and use.index >= 0 else None
+        if fact is None or fact.ptr is None:
+            if fact is None:
+                self.facts[pc] = Fact(ptr=kind, map=index, off=off)
+            else:
+                fact.ptr, fact.map, fact.off = kind, index, off
+            return
+        if fact.ptr is not kind:
+            results.mix(self, pc, fact, kind)
+        if fact.map != index:
+            fact.map = None
+            fact.off = None
+        if fact.off != off:
+            fact.off = None
+
+    def fact_stack(self, pc: int, off: int | None) -> None:
+        """The access just recorded is at this constant offset from the current frame's pointer."""
+        fact = self.facts[pc]
+        assert fact is not None
+        varies = self.varies.setdefault(pc, set())
+        if "off" in varies:
+            return
+        if off is None or (fact.off is not None and fact.off != off):
+            varies.add("off")
+            fact.off = None
+        elif fact.off is None and "seen" in varies:
+            varies.add("off")
+        else:
+            fact.off = off
+        varies.add("seen")
+
+    def fact_taken(self, pc: int, taken: bool | None) -> None:
+        fact = self.facts[pc]
+        if fact is None:
+            self.facts[pc] = Fact(taken=taken)
+        elif fact.taken is not taken:
+            fact.taken = None
+
+    # --- log ----------------------------------------------------------------------------------------------------------------
+    def say(self, text: str) -> None:
+        self.log.put(text)
+
+    def scratch_all(self) -> None:
+        self.scratch_regs = self.scratch_slots = _ALL
+
+    def _print_scratched(self, pc: int) -> None:
+        self.log.after(pc, picture(self.frame, self.st.refs, self.scratch_regs, self.scratch_slots))
+        self.scratch_regs = self.scratch_slots = 0
+
+    def print_state_now(self) -> None:
+        """After a conditional jump the state is shown before anything else happens."""
+        if self.log.on and (self.scratch_regs or self.scratch_slots):
+            self._print_scratched(self.pc)
+
+    def line_info(self, pc: int) -> None:
+        if self.line_info_at:
+            results.print_line_info(self, pc)
+
+    def _scratch_marks(self) -> list[int]:
+        """Registers that each instruction names: those the log shows behind it."""
+        out = []
+        for insn in self.insns:
+            cls = insn.code & 7
+            mask = 0
+            if cls in (4, 7, 5, 6) and insn.code not in (CALL, EXIT, JA, JA32, 0xE5):
+                mask = 1 << insn.dst | (1 << insn.src if insn.code & 8 else 0)
+                if insn.code & 0xF0 == 0xD0 and cls in (4, 7):
+                    mask = 1 << insn.dst
+            elif cls in (1, 3):
+                mask = 1 << insn.dst | 1 << insn.src
+                if insn.code & 0xE0 == 0xC0 and insn.imm == 0xF1:
+                    mask |= 1
+            elif cls == 2 or insn.code == LDDW:
+                mask = 1 << insn.dst
+            elif cls == 0:
+                mask = 0b1000001 | (1 << insn.src if insn.code & 0xE0 == 0x40 else 0)
+            elif insn.code == CALL:
+                mask = 1
+            out.append(mask)
+        return out
+
+
+_SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
+
+
+def context_argument(frame: Frame) -> None:
+    """R1 is the context."""
+    frame.regs[1] = CTX_REG
+
+
+def verify(req: VerifyRequest) -> VerifiedProg:
+    """Check a program: a `VerifiedProg`, or raises `Rejected` with Linux's errno and log."""
+    return Checker(req).run()
+
+
+__all__ = ["UNINIT", "UNKNOWN_REG", "Checker", "MapUse", "Sequence", "context_argument", "scalar", "verify"]

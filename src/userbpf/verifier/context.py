@@ -1,0 +1,91 @@
+"""What a program may do with its context: the rows of `spec.ctx`, asked by offset and size and remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import ProgType
+from userbpf.spec.ctx import POINTEE, ctx_fields, find
+from userbpf.verifier.domain import UNKNOWN
+from userbpf.verifier.regs import (
+    FLOW_KEYS,
+    MAYBE_NULL,
+    PACKET,
+    PACKET_END,
+    PACKET_META,
+    SCALAR,
+    SOCK_COMMON,
+    SOCKET,
+    TCP_SOCK,
+    UNKNOWN_REG,
+    XDP_SOCK,
+    ZERO,
+    Reg,
+)
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+KINDS: Final[dict[str, tuple[int, object]]] = {
+    "scalar": (SCALAR, None),
+    "pkt": (PACKET, 0),
+    "pkt_meta": (PACKET_META, 0),
+    "pkt_end": (PACKET_END, None),
+    "flow_keys": (FLOW_KEYS, None),
+    "sock": (SOCKET, 0),
+    "sock_or_null": (SOCKET | MAYBE_NULL, 0),
+    "sock_common": (SOCK_COMMON, 0),
+    "sock_common_or_null": (SOCK_COMMON | MAYBE_NULL, 0),
+    "tcp_sock": (TCP_SOCK, 0),
+    "tcp_sock_or_null": (TCP_SOCK | MAYBE_NULL, 0),
+    "xdp_sock": (XDP_SOCK, 0),
+    "xdp_sock_or_null": (XDP_SOCK | MAYBE_NULL, 0),
+}
+_SOCK_NAME: Final = {SOCKET: "sock", SOCK_COMMON: "sock_common", TCP_SOCK: "tcp_sock", XDP_SOCK: "xdp_sock"}
+
+
+class CtxRules:
+    """The context of one program type and expected attach type."""
+
+    __slots__ = ("_known", "fields")
+
+    def __init__(self, prog_type: ProgType, attach_type: int) -> None:
+        self.fields = ctx_fields(prog_type, attach_type)
+        self._known: dict[tuple[int, int, bool], Reg | None] = {}
+
+    def access(self, ck: Checker, off: int, size: int, write: bool, sx: bool) -> Reg | None:
+        """What a read yields (for a write: anything); None where there is no such access."""
+        key = (off, size, write)
+        if key in self._known:
+            reg = self._known[key]
+        else:
+            reg = self._known[key] = self._find(off, size, write)
+        if reg is not None and sx and reg[0] != SCALAR:
+            return None
+        return reg
+
+    def _find(self, off: int, size: int, write: bool) -> Reg | None:
+        field = find(self.fields, off, size, write)
+        if field is None:
+            return None
+        shape = KINDS.get(field.kind)
+        if shape is None:
+            return None  # pointers to kernel structures are not supported: no such access
+        if shape[0] == SCALAR:
+            return UNKNOWN_REG
+        return (shape[0], ZERO, 0, 0, shape[1])
+
+
+_sock_known: dict[tuple[int, int, int], bool] = {}
+
+
+def sock_readable(kind: int, off: int, size: int) -> bool:
+    """Whether a socket pointer of the kind has such a field."""
+    key = (kind, off, size)
+    found = _sock_known.get(key)
+    if found is None:
+        found = _sock_known[key] = find(POINTEE[_SOCK_NAME[kind]], off, size) is not None
+    return found
+
+
+__all__ = ["UNKNOWN", "CtxRules", "sock_readable"]

@@ -1,0 +1,193 @@
+"""Which stack slots will still be read: accumulated while paths are checked.
+
+Registers have static liveness; which slot an access touches only shows when it is interpreted. So each call chain has an
+`Instance` that collects, for every instruction and every frame the chain can reach, what some visit may read and what all
+visits write, and a backward solution of these facts. The solution is brought up to date where a path ends, and what a callee
+may read of its callers' frames then counts as read by the call. A slot that nothing found so far reads is dead, and a
+kept state drops it; reads found later cannot revive it, so this acts in the order of time, as in Linux.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from userbpf.verifier.log import slots_list
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+ALL: Final = (1 << 64) - 1
+
+
+class Marks:
+    """One instruction, one frame: masks of slots."""
+
+    __slots__ = ("may_read", "must_write")
+
+    def __init__(self, may_read: int, must_write: int) -> None:
+        self.may_read = may_read
+        self.must_write = must_write
+
+
+class Instance:
+    """One function under one chain of calls."""
+
+    __slots__ = ("acc", "chain", "depth", "dirty", "live", "marks", "outer", "start")
+
+    def __init__(self, chain: tuple[int, ...], start: int, outer: Instance | None, callsite: int) -> None:
+        self.chain = chain
+        self.start = start
+        self.depth = len(chain)
+        self.outer = (outer, callsite) if outer is not None else None
+        self.dirty = False
+        frames = self.depth + 1
+        self.marks: list[dict[int, Marks]] = [{} for _ in range(frames)]
+        self.live: list[dict[int, int]] = [{} for _ in range(frames)]
+        self.acc: list[dict[int, int]] = [{} for _ in range(frames)]
+
+    @property
+    def name(self) -> str:
+        return "(" + ",".join(str(n) for n in (*self.chain, self.start)) + ")"
+
+
+class LiveStack:
+    """All instances of a program."""
+
+    __slots__ = ("_ck", "_reads", "_writes", "instances", "pending")
+
+    def __init__(self, ck: Checker) -> None:
+        self._ck = ck
+        self.instances: dict[tuple[int, ...], Instance] = {}
+        self.pending = False
+        self._reads = [0] * 8
+        self._writes = [0] * 8
+
+    def instance(self, chain: tuple[int, ...], start: int, outer: Instance | None, callsite: int) -> Instance:
+        key = (*chain, start)
+        found = self.instances.get(key)
+        if found is None:
+            found = self.instances[key] = Instance(chain, start, outer, callsite)
+        return found
+
+    def read(self, frameno: int, mask: int) -> None:
+        self.pending = True
+        self._reads[frameno] |= mask
+
+    def write(self, frameno: int, mask: int) -> None:
+        self.pending = True
+        self._writes[frameno] |= mask
+
+    def commit(self, instance: Instance, pc: int) -> None:
+        """What this visit of pc did counts from here on; for every instruction that can touch the stack."""
+        for frameno in range(instance.depth + 1):
+            read = self._reads[frameno]
+            write = self._writes[frameno]
+            table = instance.marks[frameno]
+            marks = table.get(pc)
+            if marks is None:
+                table[pc] = Marks(read, write)
+                if read or write:
+                    instance.dirty = True
+                continue
+            if read & ~marks.may_read:
+                marks.may_read |= read
+                instance.dirty = True
+            if marks.must_write & ~write:
+                marks.must_write &= write
+                instance.dirty = True
+        if self.pending:
+            for frameno in range(8):
+                self._reads[frameno] = self._writes[frameno] = 0
+            self.pending = False
+
+    def update(self, instance: Instance | None) -> None:
+        """Bring the solution up to date, from the innermost frame outward."""
+        while instance is not None:
+            if instance.dirty:
+                self._solve(instance)
+            if instance.outer is None:
+                return
+            outer, callsite = instance.outer
+            self._tell_outer(instance, outer, callsite)
+            instance = outer
+
+    def _tell_outer(self, instance: Instance, outer: Instance, callsite: int) -> None:
+        for frameno in range(outer.depth + 1):
+            read = instance.live[frameno].get(instance.start, 0)
+            write = instance.acc[frameno].get(instance.start, 0)
+            table = outer.marks[frameno]
+            marks = table.get(callsite)
+            if marks is None:
+                if read or write:
+                    table[callsite] = Marks(read, write)
+                    outer.dirty = True
+                continue
+            if read & ~marks.may_read:
+                marks.may_read |= read
+                outer.dirty = True
+            if marks.must_write & ~write:
+                marks.must_write &= write
+                outer.dirty = True
+
+    def _solve(self, instance: Instance) -> None:
+        ck = self._ck
+        cfg = ck.cfg
+        order: Sequence[int] = cfg.orders[cfg.subprog_of[instance.start]]
+        succ = cfg.succ
+        log = ck.log
+        rounds = 0
+        changed = True
+        while changed:
+            changed = False
+            rounds += 1
+            for pc in order:
+                for frameno in range(instance.depth + 1):
+                    marks = instance.marks[frameno].get(pc)
+                    live = instance.live[frameno]
+                    acc = instance.acc[frameno]
+                    after = 0
+                    written = ALL
+                    targets = succ[pc]
+                    for target in targets:
+                        after |= live.get(target, 0)
+                        written &= acc.get(target, 0)
+                    if not targets:
+                        written = 0
+                    if marks is not None:
+                        before = after & ~marks.must_write | marks.may_read
+                        written |= marks.must_write
+                    else:
+                        before = after
+                    old_live = live.get(pc, 0)
+                    old_acc = acc.get(pc, 0)
+                    if before == old_live and written == old_acc:
+                        continue
+                    changed = True
+                    live[pc] = before
+                    acc[pc] = written
+                    if log.level2:
+                        own = marks is not None and (marks.may_read or marks.must_write)
+                        if own or cfg.prune[pc] or pc == instance.start:
+                            self._log(instance, frameno, pc, old_live, before, old_acc, written)
+        instance.dirty = False
+        if log.level2:
+            log.put(f"{instance.name} live stack update done in {rounds} iterations")
+
+    def _log(self, instance: Instance, frameno: int, pc: int, live0: int, live1: int, acc0: int, acc1: int) -> None:
+        head = f"{instance.name} frame {frameno} insn {pc} "
+        for name, old, new in (("live", live0, live1), ("written", acc0, acc1)):
+            plus, minus = new & ~old, old & ~new
+            if plus:
+                self._ck.log.put(f"{head}+{name} {slots_list(plus)} ")
+            if minus:
+                self._ck.log.put(f"{head}-{name} {slots_list(minus)} ")
+
+    @staticmethod
+    def alive(instances: Sequence[tuple[Instance, int]], frameno: int) -> int:
+        """Slots of a frame that are read later, for a state whose frames stand at the given instructions."""
+        mask = 0
+        for number in range(frameno, len(instances)):
+            instance, pc = instances[number]
+            mask |= instance.live[frameno].get(pc, 0)
+        return mask

@@ -1,0 +1,165 @@
+"""The maps of a program: found through the pseudo lddw, checked against the program, and what the verifier keeps of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import MapType
+from userbpf.errors import BpfError
+from userbpf.isa.insn import Insn
+from userbpf.verifier.api import MapShape
+from userbpf.verifier.reject import E2BIG, EINVAL, Reject
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+MAX_USED_MAPS: Final = 64
+F_RDONLY_PROG: Final = 1 << 7
+ENOTSUPP: Final = 524
+
+PSEUDO_MAP_FD: Final = 1
+PSEUDO_MAP_VALUE: Final = 2
+PSEUDO_BTF_ID: Final = 3
+PSEUDO_FUNC: Final = 4
+PSEUDO_MAP_IDX: Final = 5
+PSEUDO_MAP_IDX_VALUE: Final = 6
+
+
+class MapUse:
+    """One used map: its shape, its index in the program's list, and constant content where it has some."""
+
+    __slots__ = ("constant", "index", "inner", "shape")
+
+    def __init__(self, shape: MapShape, index: int) -> None:
+        self.shape = shape
+        self.index = index
+        self.constant = bool(shape.map_flags & F_RDONLY_PROG) and shape.frozen and shape.peek is not None
+        self.inner: MapUse | None = MapUse(shape.inner, -1) if shape.inner is not None else None
+
+    def peek(self, off: int, size: int) -> bytes | None:
+        if self.shape.peek is None or off < 0 or off + size > self.shape.value_size * self.shape.max_entries:
+            return None
+        return self.shape.peek(off, size)
+
+
+def resolve(ck: Checker, insns: Sequence[Insn]) -> None:
+    """Walk the program once: unknown opcodes, lddw pairs, map descriptors (in this order a bad program is refused)."""
+    n = len(insns)
+    pc = 0
+    by_token: dict[int, MapUse] = {}
+    while pc < n:
+        insn = insns[pc]
+        code = insn.code
+        cls = code & 7
+        if cls == 1 and (code & 0xE0 not in (0x60, 0x80) or insn.imm):
+            raise Reject(EINVAL, "BPF_LDX uses reserved fields")
+        if code == 0x18:
+            _pair(ck, insns, pc, by_token)
+            pc += 2
+            continue
+        if not _known_opcode(code):
+            raise Reject(EINVAL, f"unknown opcode {code:02x}")
+        pc += 1
+
+
+def _known_opcode(code: int) -> bool:
+    return code in KNOWN_OPCODES
+
+
+def _opcodes() -> frozenset[int]:
+    """Opcode bytes that exist, whatever their other fields say."""
+    out: set[int] = set()
+    for cls in (4, 7):
+        for op in range(0, 0xE0, 0x10):
+            if op in (0x80,):
+                out.add(cls | op)
+            else:
+                out |= {cls | op, cls | op | 8}
+    out.discard(7 | 0xD0 | 8)
+    for op in range(0x10, 0xE0, 0x10):
+        if op in (0x80, 0x90):
+            continue
+        out |= {5 | op, 5 | op | 8, 6 | op, 6 | op | 8}
+    out |= {0x05, 0x06, 0x85, 0x95, 0xE5}
+    for size in (0x00, 0x08, 0x10, 0x18):
+        out |= {0x61 | size, 0x62 | size, 0x63 | size}
+        if size != 0x18:
+            out |= {0x81 | size, 0x20 | size, 0x40 | size}
+        out.add(0xC3 | size)
+    out.add(0x18)
+    return frozenset(out)
+
+
+KNOWN_OPCODES: Final = _opcodes()
+
+
+def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUse]) -> None:
+    insn = insns[pc]
+    if pc + 1 == len(insns):
+        raise Reject(EINVAL, "invalid bpf_ld_imm64 insn")
+    high = insns[pc + 1]
+    if high.code or high.dst or high.src or high.off:
+        raise Reject(EINVAL, "invalid bpf_ld_imm64 insn")
+    src = insn.src
+    if src == 0:
+        return
+    if src == PSEUDO_BTF_ID:
+        raise Reject(EINVAL, f"pseudo btf_id {insn.imm} in ldimm64 isn't KIND_VAR or KIND_FUNC")
+    if src == PSEUDO_FUNC:
+        return
+    if src in (PSEUDO_MAP_FD, PSEUDO_MAP_IDX):
+        if high.imm:
+            raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
+    elif src not in (PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE):
+        raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
+    use = _lookup(ck, insn, by_token)
+    ck.lddw_maps[pc] = use
+    if src in (PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE):
+        off = high.imm & 0xFFFFFFFF
+        if off >= 1 << 29:
+            raise Reject(EINVAL, f"direct value offset of {off} is not allowed")
+        shape = use.shape
+        if shape.map_type == MapType.ARRAY:
+            if shape.max_entries != 1:
+                ck.say(f"invalid access to map value pointer, value_size={shape.value_size} off={off}")
+                raise Reject(ENOTSUPP)
+            if off >= shape.value_size:
+                raise Reject(EINVAL, f"invalid access to map value pointer, value_size={shape.value_size} off={off}")
+        else:
+            raise Reject(EINVAL, "no direct value access support for this map type")
+
+
+def _lookup(ck: Checker, insn: Insn, by_token: dict[int, MapUse]) -> MapUse:
+    fd = insn.imm
+    req = ck.req
+    if insn.src in (PSEUDO_MAP_IDX, PSEUDO_MAP_IDX_VALUE):
+        if not req.fd_array:
+            raise Reject(71, "fd_idx without fd_array is invalid")
+        if not 0 <= fd < len(req.fd_array):
+            raise Reject(14)
+        fd = req.fd_array[fd]
+    if req.resolve_map is None:
+        raise Reject(9, f"fd {fd} is not pointing to valid bpf_map")
+    try:
+        shape = req.resolve_map(fd)
+    except BpfError as error:
+        raise Reject(error.errno or EINVAL, f"fd {fd} is not pointing to valid bpf_map") from None
+    key = id(shape.token) if shape.token is not None else id(shape)
+    use = by_token.get(key)
+    if use is None:
+        if len(ck.maps) >= MAX_USED_MAPS:
+            raise Reject(E2BIG, f"The total number of maps per program has reached the limit of {MAX_USED_MAPS}")
+        use = by_token[key] = MapUse(shape, len(ck.maps))
+        ck.keep_alive.append(shape)
+        compatible(ck, shape)
+        ck.maps.append(use)
+    return use
+
+
+def compatible(ck: Checker, shape: MapShape) -> None:
+    """Maps that a program of this type may not use at all."""
+    # rules that depend on BTF of the value (locks, timers, graphs) are checked where those are supported
+
+
+TRACING_TYPES: Final = frozenset((5, 7, 17, 24, 26))

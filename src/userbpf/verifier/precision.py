@@ -1,0 +1,352 @@
+"""Which scalars mattered: the way back from a use to where the value came from.
+
+A scalar that decides about safety (an offset added to a pointer, a size, an operand of a predicted branch) must be compared
+exactly when states are compared; all others may differ. So at such a use the checker walks its own path backwards over the
+history, instruction by instruction, with the set of registers and slots that fed the value, and marks them in every
+checkpoint it passes. The current state needs no marks: it is compared with nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userbpf.verifier.cfg import CALL, EXIT, LDDW, PSEUDO_CALL
+from userbpf.verifier.log import picture
+from userbpf.verifier.regs import SCALAR
+from userbpf.verifier.reject import EFAULT, Reject
+from userbpf.verifier.stack import is_scalar_spill
+from userbpf.verifier.state import Hist, State
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+ARGS: Final = 0b111110
+SAVED: Final = 0b1111000000
+
+
+class Wanted:
+    """Registers and slots whose origin is sought, by frame."""
+
+    __slots__ = ("frame", "regs", "slots")
+
+    def __init__(self, frame: int) -> None:
+        self.frame = frame
+        self.regs = [0] * 9
+        self.slots = [0] * 9
+
+    def empty(self) -> bool:
+        return not any(self.regs) and not any(self.slots)
+
+
+class _CannotTrace(Exception):
+    """The way back is lost; everything must count as precise."""
+
+
+def regs_text(mask: int) -> str:
+    return ",".join(f"r{i}" for i in range(11) if mask >> i & 1)
+
+
+def slots_text(mask: int) -> str:
+    return ",".join(str(-(i + 1) * 8) for i in range(64) if mask >> i & 1)
+
+
+def mark_register(ck: Checker, regno: int) -> None:
+    """Register `regno` of the current frame matters."""
+    st = ck.st
+    wanted = Wanted(len(st.frames) - 1)
+    wanted.regs[wanted.frame] = 1 << regno
+    trace(ck, st, wanted, ck.pc)
+
+
+def trace(ck: Checker, start: State, wanted: Wanted, last: int) -> bool:
+    """Walk back from instruction `last` of the path `start`. True if some checkpoint learned something."""
+    if wanted.empty():
+        return False
+    st = start
+    log = ck.log
+    level2 = log.level2
+    first = st.first_pc
+    later = -1
+    skip = True
+    changed = False
+    while True:
+        hist = st.hist
+        left = len(hist)
+        if level2:
+            log.put(f"mark_precise: frame{wanted.frame}: last_idx {last} first_idx {first} subseq_idx {later} ")
+        if last < 0:
+            if _at_entry(st, wanted):
+                return changed
+            raise Reject(EFAULT, "verifier bug: backtracking function entry unexpected")
+        pc = last
+        while True:
+            if skip:
+                skip = False
+            else:
+                entry = hist[left - 1] if left and hist[left - 1].pc == pc else None
+                try:
+                    _step_back(ck, pc, later, entry, wanted)
+                except _CannotTrace:
+                    _force_all(ck, start)
+                    return True
+            if wanted.empty():
+                return changed
+            later = pc
+            if pc == st.first_pc and (left == 0 or (left == 1 and hist[0].pc == pc)):
+                break
+            if left and hist[left - 1].pc == pc:
+                left -= 1
+                pc = hist[left].prev
+            else:
+                pc -= 1
+            if pc < 0 or pc >= len(ck.insns):
+                raise Reject(EFAULT, f"verifier bug: backtracking idx {pc}")
+        parent = st.parent
+        if parent is None:
+            break
+        changed |= _mark_parent(ck, parent, wanted)
+        if wanted.empty():
+            return changed
+        later = first
+        last = parent.last_pc
+        first = parent.first_pc
+        st = parent
+    if not wanted.empty():
+        _force_all(ck, start)
+        return True
+    return changed
+
+
+def _at_entry(st: State, wanted: Wanted) -> bool:
+    """Arguments of a function that is checked for itself come from nowhere."""
+    if len(st.frames) == 1 and not any(wanted.slots) and not any(wanted.regs[1:]) and not wanted.regs[0] & ~ARGS:
+        frame = st.frames[0]
+        for i in range(1, 6):
+            if wanted.regs[0] >> i & 1 and frame.regs[i][0] == SCALAR:
+                frame.precise_regs |= 1 << i
+        wanted.regs[0] = 0
+        return True
+    return False
+
+
+def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
+    changed = False
+    level2 = ck.log.level2
+    for number in range(wanted.frame, -1, -1):
+        frame = st.frames[number]
+        mask = wanted.regs[number]
+        if mask:
+            for i in range(11):
+                if not mask >> i & 1:
+                    continue
+                bit = 1 << i
+                if frame.regs[i][0] != SCALAR or frame.precise_regs & bit:
+                    mask &= ~bit
+                else:
+                    frame.precise_regs |= bit
+                    changed = True
+            wanted.regs[number] = mask
+        slots = wanted.slots[number]
+        if slots:
+            left = slots
+            while left:
+                bit = left & -left
+                left &= ~bit
+                i = bit.bit_length() - 1
+                if i >= len(frame.stack) or not is_scalar_spill(frame.stack[i]) or frame.precise_slots & bit:
+                    slots &= ~bit
+                else:
+                    frame.precise_slots |= bit
+                    changed = True
+            wanted.slots[number] = slots
+        if level2:
+            ck.log.state(
+                f"mark_precise: frame{number}: parent state regs={regs_text(wanted.regs[number])} "
+                f"stack={slots_text(wanted.slots[number])}: ",
+                picture(frame, st.refs, precise=True),
+            )
+    return changed
+
+
+def _force_all(ck: Checker, start: State) -> None:
+    level2 = ck.log.level2
+    if level2:
+        ck.log.put(f"mark_precise: frame{len(start.frames) - 1}: falling back to forcing all scalars precise")
+    st: State | None = start
+    while st is not None:
+        for frame in st.frames:
+            for i in range(10):
+                if frame.regs[i][0] == SCALAR and not frame.precise_regs >> i & 1:
+                    frame.precise_regs |= 1 << i
+                    if level2:
+                        ck.log.put(f"force_precise: frame{frame.frameno}: forcing r{i} to be precise")
+            for i, slot in enumerate(frame.stack):
+                if is_scalar_spill(slot) and not frame.precise_slots >> i & 1:
+                    frame.precise_slots |= 1 << i
+                    if level2:
+                        ck.log.put(f"force_precise: frame{frame.frameno}: forcing fp{-(i + 1) * 8} to be precise")
+        st = st.parent
+
+
+def _sync_links(entry: Hist | None, wanted: Wanted) -> None:
+    """If one of the registers linked at this instruction is wanted, all are."""
+    if entry is None or entry.linked is None:
+        return
+    for frameno, is_reg, number in entry.linked:
+        if (wanted.regs if is_reg else wanted.slots)[frameno] >> number & 1:
+            break
+    else:
+        return
+    for frameno, is_reg, number in entry.linked:
+        (wanted.regs if is_reg else wanted.slots)[frameno] |= 1 << number
+
+
+def _step_back(ck: Checker, pc: int, later: int, entry: Hist | None, wanted: Wanted) -> None:
+    """Replace what the instruction wrote by what it was made of."""
+    insn = ck.insns[pc]
+    code = insn.code
+    cls = code & 7
+    number = wanted.frame
+    regs = wanted.regs
+    if code == 0:
+        return  # second half of a lddw
+    if ck.log.level2:
+        ck.log.put(
+            f"mark_precise: frame{number}: regs={regs_text(regs[number])} "
+            f"stack={slots_text(wanted.slots[number])} before {ck.log.insn_text(pc)}"
+        )
+    _sync_links(entry, wanted)
+    dst = 1 << insn.dst
+    if cls in (4, 7):
+        if not regs[number] & dst:
+            return
+        op = code & 0xF0
+        if op in (0x80, 0xD0):
+            return
+        if op == 0xB0:
+            regs[number] &= ~dst
+            if code & 8:
+                regs[number] |= 1 << insn.src if insn.src != 10 else 0
+        elif code & 8 and insn.src != 10:
+            regs[number] |= 1 << insn.src
+        return
+    if cls == 1 or (cls == 3 and code & 0xE0 == 0xC0 and insn.imm == 0x100):
+        if not regs[number] & dst:
+            return
+        regs[number] &= ~dst
+        if entry is not None and entry.stack is not None:
+            frameno, slot = entry.stack
+            wanted.slots[frameno] |= 1 << slot
+        return
+    if cls in (2, 3):
+        _back_over_store(ck, insn, entry, wanted)
+        return
+    if cls in (5, 6):
+        if code == CALL:
+            _back_over_call(ck, pc, later, wanted)
+        elif code == EXIT:
+            _back_over_exit(ck, later, wanted)
+        elif code & 0xF0 not in (0, 0xE0) and code & 8:
+            both = dst | 1 << insn.src
+            if regs[number] & both:
+                regs[number] |= both
+        elif code == EXIT:
+            return
+        _sync_links(entry, wanted)
+        return
+    if cls == 0:
+        if not regs[number] & dst:
+            return
+        regs[number] &= ~dst
+        if code != LDDW:
+            raise _CannotTrace
+        return
+
+
+def _back_over_store(ck: Checker, insn: object, entry: Hist | None, wanted: Wanted) -> None:
+    from userbpf.isa.insn import Insn
+
+    assert isinstance(insn, Insn)
+    number = wanted.frame
+    if wanted.regs[number] >> insn.dst & 1:
+        # only a pointer stands there; it is wanted only if something went wrong before
+        raise _CannotTrace
+    if entry is None or entry.stack is None:
+        return
+    frameno, slot = entry.stack
+    bit = 1 << slot
+    if not wanted.slots[frameno] & bit:
+        return
+    wanted.slots[frameno] &= ~bit
+    if insn.code & 7 == 3:
+        wanted.regs[number] |= 1 << insn.src
+
+
+def _back_over_call(ck: Checker, pc: int, later: int, wanted: Wanted) -> None:
+    insn = ck.insns[pc]
+    number = wanted.frame
+    regs = wanted.regs
+    if insn.src == PSEUDO_CALL:
+        if ck.is_global(ck.cfg.subprog_of[pc + insn.imm + 1]):
+            regs[number] &= ~1
+            if regs[number] & ARGS:
+                raise Reject(EFAULT, f"verifier bug: global subprog unexpected regs {regs[number]:x}")
+            return
+        # out of the callee: its arguments were the caller's registers
+        if number == 0:
+            raise _CannotTrace
+        if regs[number] & ~ARGS or wanted.slots[number]:
+            raise Reject(EFAULT, f"verifier bug: static subprog unexpected regs {regs[number]:x}")
+        regs[number - 1] |= regs[number] & ARGS
+        regs[number] = 0
+        wanted.frame = number - 1
+        return
+    if ck.cfg.callbacks[pc] == 1 and later != pc + 1 and number > 0:
+        if regs[number] & ~ARGS or wanted.slots[number]:
+            raise Reject(EFAULT, f"verifier bug: callback unexpected regs {regs[number]:x}")
+        regs[number] = 0
+        wanted.frame = number - 1
+        return
+    regs[number] &= ~1
+    if regs[number] & ARGS:
+        raise Reject(EFAULT, f"verifier bug: backtracking call unexpected regs {regs[number]:x}")
+
+
+def _back_over_exit(ck: Checker, later: int, wanted: Wanted) -> None:
+    """Into the callee that had returned."""
+    number = wanted.frame
+    regs = wanted.regs
+    want_result = False
+    if ck.cfg.callbacks[later] == 1:
+        regs[number] &= ~ARGS
+    else:
+        want_result = later >= 1 and ck.insns[later - 1].code == CALL and bool(regs[number] & 1)
+        regs[number] &= ~1
+    if regs[number] & ARGS:
+        raise Reject(EFAULT, f"verifier bug: backtracking exit unexpected regs {regs[number]:x}")
+    if number + 1 >= 8:
+        raise Reject(EFAULT, "verifier bug: backtracking exit, call stack too deep")
+    wanted.frame = number + 1
+    if want_result:
+        regs[number + 1] |= 1
+
+
+def propagate(ck: Checker, old: State, cur: State, last: int) -> bool:
+    """The path `cur` ends in the kept state `old`: what mattered from there on matters here."""
+    wanted = Wanted(len(cur.frames) - 1)
+    for number in range(len(old.frames) - 1, -1, -1):
+        frame = old.frames[number]
+        names: list[str] = []
+        mask = frame.precise_regs
+        for i in range(10):
+            if mask >> i & 1 and frame.regs[i][0] == SCALAR:
+                wanted.regs[number] |= 1 << i
+                names.append(f"r{i}")
+        mask = frame.precise_slots
+        for i, slot in enumerate(frame.stack):
+            if mask >> i & 1 and is_scalar_spill(slot):
+                wanted.slots[number] |= 1 << i
+                names.append(f"fp{-(i + 1) * 8}")
+        if names and ck.log.level2:
+            ck.log.put(f"frame {number}: propagating {','.join(names)}")
+    return trace(ck, cur, wanted, last)

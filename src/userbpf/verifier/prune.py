@@ -1,0 +1,415 @@
+"""Pruning: keep states at prune points, and end a path that a kept state already covers.
+
+A path may end at a kept state if everything that was found safe from there is safe from here: the kept state is at least as
+general in all that mattered (what is precise), and does not rely on what the present state lacks. When that cannot be known,
+because paths from the kept state are still open, equality only proves a loop without end.
+
+When to keep a state, when to give one up and how states in loops are treated decides how many instructions are
+processed and which programs run into the limit, so these heuristics are Linux's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userbpf.verifier import precision
+from userbpf.verifier.domain import leq
+from userbpf.verifier.livestack import LiveStack
+from userbpf.verifier.log import picture
+from userbpf.verifier.regs import (
+    ADD_CONST,
+    ARENA,
+    BASE_MASK,
+    BUF,
+    EMPTY_SLOT,
+    ID_MASK,
+    MAP_KEY,
+    MAP_VALUE,
+    MEM,
+    NOT_INIT,
+    PACKET,
+    PACKET_META,
+    SCALAR,
+    SPILLED,
+    ST_INVALID,
+    ST_MISC,
+    ST_SPILL,
+    ST_ZERO,
+    TP_BUFFER,
+    UNINIT,
+    UNKNOWN_REG,
+    Reg,
+    Slot,
+    ref_of,
+)
+from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.state import Frame, State
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+LOOSE: Final = 0  # what did not matter may differ
+EXACT: Final = 1  # the same registers
+WITHIN: Final = 2  # loop states whose precision is not complete: all ranges count
+
+MAX_BACKEDGE_ROUNDS: Final = 64
+
+
+class IdMap:
+    """Which id of the present state plays the role of which id of the kept one; one to one."""
+
+    __slots__ = ("back", "forth", "fresh")
+
+    def __init__(self, fresh: int) -> None:
+        self.forth: dict[int, int] = {}
+        self.back: dict[int, int] = {}
+        self.fresh = fresh
+
+    def same(self, old: int, cur: int) -> bool:
+        if (old == 0) != (cur == 0):
+            return False
+        if old == 0:
+            return True
+        seen = self.forth.get(old)
+        if seen is not None:
+            return seen == cur
+        if cur in self.back:
+            return False
+        self.forth[old] = cur
+        self.back[cur] = old
+        return True
+
+    def same_scalar(self, old: int, cur: int) -> bool:
+        """An unlinked scalar counts as linked to itself alone."""
+        if not old:
+            self.fresh += 1
+            old = self.fresh
+        if not cur:
+            self.fresh += 1
+            cur = self.fresh
+        return self.same(old, cur)
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------------
+
+
+def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
+    if len(old.frames) != len(cur.frames):
+        return False
+    if old.speculative and not cur.speculative:
+        return False
+    ids = IdMap(ck.last_id + (1 << 29))
+    if len(old.refs) != len(cur.refs) or old.locks != cur.locks:
+        return False
+    for mine, other in zip(old.refs, cur.refs, strict=True):
+        if mine.kind != other.kind or not ids.same(mine.id, other.id):
+            return False
+    last = len(old.frames) - 1
+    live = ck.cfg.live
+    for number, (fold, fcur) in enumerate(zip(old.frames, cur.frames, strict=True)):
+        if fold.callsite != fcur.callsite:
+            return False
+        pc = old.pc if number == last else old.frames[number + 1].callsite
+        if not _frames_equal(ck, fold, fcur, ids, how, live[pc]):
+            return False
+    return True
+
+
+def _frames_equal(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int, live: int) -> bool:
+    if old.callback_depth > cur.callback_depth:
+        return False
+    old_regs, cur_regs = old.regs, cur.regs
+    precise = old.precise_regs
+    for i in range(10):
+        if live >> i & 1 and not _reg_safe(old_regs[i], cur_regs[i], ids, how, precise >> i & 1):
+            return False
+    return _stack_safe(ck, old, cur, ids, how)
+
+
+def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
+    kind = old[0]
+    if how == EXACT:
+        return _same_reg(old, cur, ids)
+    if kind == NOT_INIT:
+        if how == LOOSE or cur[0] == NOT_INIT:
+            return True
+        return False
+    if kind != cur[0]:
+        return False
+    if kind == SCALAR:
+        if not precise and how == LOOSE:
+            return True
+        if (old[2] ^ cur[2]) & ADD_CONST:
+            return False
+        if old[2] & ADD_CONST and old[3] != cur[3]:
+            return False
+        return leq(old[1], cur[1]) and ids.same_scalar(old[2] & ID_MASK, cur[2] & ID_MASK)
+    base = kind & BASE_MASK
+    if base in (MAP_KEY, MAP_VALUE, MEM, BUF, TP_BUFFER):
+        if old[3] != cur[3] or not leq(old[1], cur[1]):
+            return False
+        if base in (MEM, BUF):
+            if old[4][0] != cur[4][0] or not ids.same(old[4][1], cur[4][1]):
+                return False
+        elif old[4] != cur[4] and (old[4][0] is not cur[4][0] or not ids.same(old[4][1], cur[4][1])):
+            return False
+        return ids.same(old[2], cur[2])
+    if kind in (PACKET, PACKET_META):
+        if old[4] < 0 or cur[4] < 0:
+            if old[4] != cur[4]:
+                return False
+        elif old[4] > cur[4]:
+            return False
+        return old[3] == cur[3] and ids.same(old[2], cur[2]) and leq(old[1], cur[1])
+    if base == ARENA:
+        return True
+    return _same_reg(old, cur, ids)
+
+
+def _same_reg(old: Reg, cur: Reg, ids: IdMap) -> bool:
+    """Everything the same but ids, and those one to one."""
+    if old[0] != cur[0] or old[1] is not cur[1] or old[3] != cur[3]:
+        return False
+    kind = old[0]
+    if kind == SCALAR:
+        if (old[2] ^ cur[2]) & ADD_CONST:
+            return False
+        return ids.same(old[2] & ID_MASK, cur[2] & ID_MASK)
+    if old[4] != cur[4]:
+        mine, other = ref_of(old), ref_of(cur)
+        if mine == 0 or other == 0 or not _same_but_ref(old, cur):
+            return False
+    return ids.same(old[2], cur[2]) and ids.same(ref_of(old), ref_of(cur))
+
+
+def _same_but_ref(old: Reg, cur: Reg) -> bool:
+    a, b = old[4], cur[4]
+    if isinstance(a, int):
+        return True
+    if len(a) == 2:
+        return bool(a[0] == b[0])
+    return bool(a[:3] == b[:3])
+
+
+def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bool:
+    old_stack, cur_stack = old.stack, cur.stack
+    have = len(cur_stack)
+    uninit_ok = ck.allow_uninit_stack
+    for i, slot in enumerate(old_stack):
+        other = cur_stack[i] if i < have else EMPTY_SLOT
+        types, spill = slot
+        if how != LOOSE:
+            if i >= have or types != other[0]:
+                return False
+        elif not any(types):
+            continue
+        if types == other[0] and types != SPILLED and types[7] != ST_SPILL and types[7] < 4:
+            continue
+        old_reg = _as_scalar(slot, uninit_ok)
+        if old_reg is not None:
+            if i >= have:
+                if _all_ignorable(types, uninit_ok):
+                    continue
+                return False
+            cur_reg = _as_scalar(other, uninit_ok)
+            if cur_reg is not None:
+                if _reg_safe(old_reg, cur_reg, ids, how, old.precise_slots >> i & 1):
+                    continue
+                return False
+        if not _bytes_safe(types, other[0], i < have, uninit_ok):
+            return False
+        last = types[7]
+        if last != other[0][7] or last in (ST_INVALID, ST_MISC, ST_ZERO):
+            continue
+        if last == ST_SPILL:
+            assert spill is not None and other[1] is not None
+            if not _reg_safe(spill, other[1], ids, how, old.precise_slots >> i & 1):
+                return False
+        elif spill != other[1]:
+            return False
+    return True
+
+
+def _all_ignorable(types: bytes, uninit_ok: bool) -> bool:
+    return all(t == ST_INVALID or (t == ST_MISC and uninit_ok) for t in types)
+
+
+def _as_scalar(slot: Slot, uninit_ok: bool) -> Reg | None:
+    """A slot whose eight bytes are one scalar: a full spill, or anything without a pointer in it."""
+    types, spill = slot
+    if types == SPILLED:
+        return spill if spill is not None and spill[0] == SCALAR else None
+    for kind in types:
+        if kind != ST_MISC and not (kind == ST_INVALID and uninit_ok):
+            return None
+    return UNKNOWN_REG
+
+
+def _bytes_safe(old: bytes, cur: bytes, have: bool, uninit_ok: bool) -> bool:
+    for a, b in zip(old, cur, strict=True):
+        if a == ST_INVALID or (a == ST_MISC and uninit_ok):
+            continue
+        if not have:
+            return False
+        if a == ST_MISC and b == ST_ZERO:
+            continue
+        if a != b:
+            return False
+    return True
+
+
+# --- keeping -------------------------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """The states kept in one bucket; Linux hashes several instructions into one and counts them together."""
+
+    __slots__ = ("states",)
+
+    def __init__(self) -> None:
+        self.states: list[State] = []
+
+
+def visit(ck: Checker, pc: int) -> bool:
+    """At a prune point: True if the path is covered and ends; else the state is perhaps kept."""
+    cur = ck.st
+    cfg = ck.cfg
+    forced_here = bool(cfg.force[pc])
+    force = ck.test_state_freq or forced_here or len(cur.hist) > 40
+    jumps = ck.jumps_processed - ck.kept_jumps
+    done = ck.processed - ck.kept_insns
+    add = force or (jumps >= 2 and done >= 8)
+    bucket = ck.bucket(pc)
+    states = bucket.states
+    if states:
+        _clean_all(ck, pc, cur, states)
+    seen = 0
+    evicted: list[State] = []
+    for old in states:
+        seen += 1
+        if old.pc != pc:
+            continue
+        if old.branches:
+            verdict = _against_open(ck, pc, old, cur)
+            if verdict:
+                _hit(ck, pc, old, cur, True)
+                _evict(ck, states, evicted)
+                return True
+            if not force and jumps < 20 and done < 100:
+                add = False
+        else:
+            loop = ck.loops.incomplete(old)
+            if states_equal(ck, old, cur, WITHIN if loop else LOOSE):
+                _hit(ck, pc, old, cur, loop)
+                _evict(ck, states, evicted)
+                return True
+        if add:
+            old.misses += 1
+        weight = 64 if forced_here and old.branches else 3
+        if old.misses > old.hits * weight + weight:
+            evicted.append(old)
+    _evict(ck, states, evicted)
+    if seen > ck.max_states:
+        ck.max_states = seen
+    if add:
+        _keep(ck, pc, cur, bucket)
+    return False
+
+
+def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
+    """A kept state on the way here. True: converged; raises for a loop that cannot end."""
+    if ck.cfg.callbacks[pc] == 1:
+        return states_equal(ck, old, cur, WITHIN)
+    if ck.cfg.insns[pc].code == 0xE5:
+        if old.may_goto_depth != cur.may_goto_depth and states_equal(ck, old, cur, WITHIN):
+            return True
+    if old.frames[-1].in_async and old.frames[-1].callback_depth != cur.frames[-1].callback_depth:
+        return False
+    if (
+        _maybe_looping(old, cur)
+        and states_equal(ck, old, cur, EXACT)
+        and old.may_goto_depth == cur.may_goto_depth
+        and old.callback_unroll_depth == cur.callback_unroll_depth
+    ):
+        ck.line_info(pc)
+        ck.say(f"infinite loop detected at insn {pc}")
+        ck.log.state("cur state:", picture(cur.frame, cur.refs))
+        ck.log.state("old state:", picture(old.frame, old.refs, precise=True))
+        raise Reject(EINVAL)
+    return False
+
+
+def _maybe_looping(old: State, cur: State) -> bool:
+    if len(old.frames) != len(cur.frames):
+        return False
+    return old.frames[-1].regs == cur.frames[-1].regs
+
+
+def _hit(ck: Checker, pc: int, old: State, cur: State, loop: bool) -> None:
+    old.hits += 1
+    if ck.cfg.jump[pc]:
+        ck.note_jump()
+    precision.propagate(ck, old, cur, pc)
+    if loop:
+        ck.loops.add_backedge(ck, old, cur, pc)
+
+
+def _evict(ck: Checker, states: list[State], evicted: list[State]) -> None:
+    for old in evicted:
+        states.remove(old)
+        ck.kept_count -= 1
+        if old.branches:
+            ck.dropped_open.add(old)
+
+
+def _keep(ck: Checker, pc: int, cur: State, bucket: Kept) -> None:
+    ck.total_states += 1
+    ck.kept_count += 1
+    ck.peak_states = max(ck.peak_states, ck.kept_count + len(ck.dropped_open))
+    ck.kept_jumps = ck.jumps_processed
+    ck.kept_insns = ck.processed
+    for frame in cur.frames:
+        frame.precise_regs = frame.precise_slots = 0
+    hist = cur.hist
+    cur.hist = []
+    new = cur.copy()
+    new.hist = hist
+    new.pc = pc
+    new.branches = 1
+    ck.note_entry = False
+    bucket.states.insert(0, new)
+    ck.loops.enter(ck, new)
+    cur.parent = new
+    cur.first_pc = pc
+    cur.depth = new.depth + 1
+
+
+def _clean_all(ck: Checker, pc: int, cur: State, states: list[State]) -> None:
+    """Finished states forget what nothing reads any more."""
+    for old in states:
+        if old.branches or old.cleaned or old.pc != pc or len(old.frames) != len(cur.frames):
+            continue
+        if any(a.callsite != b.callsite for a, b in zip(old.frames, cur.frames, strict=True)):
+            continue
+        if ck.loops.incomplete(old):
+            continue
+        _clean(ck, old)
+
+
+def _clean(ck: Checker, st: State) -> None:
+    st.cleaned = True
+    last = len(st.frames) - 1
+    places = []
+    for number, frame in enumerate(st.frames):
+        pc = st.pc if number == last else st.frames[number + 1].callsite
+        assert frame.instance is not None
+        places.append((frame.instance, pc if number == last else pc + 1))
+        live = ck.cfg.live[pc]
+        for i in range(10):
+            if not live >> i & 1:
+                frame.regs[i] = UNINIT
+    for number, frame in enumerate(st.frames):
+        alive = LiveStack.alive(places, number)
+        for i in range(len(frame.stack)):
+            if not alive >> i & 1:
+                frame.stack[i] = EMPTY_SLOT

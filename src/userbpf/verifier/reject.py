@@ -1,0 +1,22 @@
+"""How the checker says no from any depth."""
+
+from __future__ import annotations
+
+import errno
+
+EINVAL = errno.EINVAL
+EACCES = errno.EACCES
+EPERM = errno.EPERM
+EFAULT = errno.EFAULT
+E2BIG = errno.E2BIG
+ENOENT = errno.ENOENT
+EOPNOTSUPP = errno.EOPNOTSUPP
+
+
+class Reject(Exception):
+    """One refusal: errno, and the text for the log (lines without the last newline; empty if the text is out already)."""
+
+    def __init__(self, errno: int, text: str = "") -> None:
+        super().__init__(errno, text)
+        self.errno = errno
+        self.text = text

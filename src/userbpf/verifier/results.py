@@ -1,0 +1,171 @@
+"""The frame around the checker: which functions are checked in which order, what a program may return, stack depth over
+calls, line info, statistics, and the `VerifiedProg` at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from userbpf.spec.progs import PROGS
+from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
+from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC
+from userbpf.verifier.domain import bounds_text
+from userbpf.verifier.regs import CTX_REG, NOT_INIT, SCALAR, Reg
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.state import Frame
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+MAX_STACK: Final = 512
+
+
+def check_all(ck: Checker) -> None:
+    """Main program first, then what it proved of the stack."""
+
+    def setup(frame: Frame) -> None:
+        frame.regs[1] = CTX_REG
+
+    ck.check_function(0, setup)
+    check_depth(ck)
+
+
+# --- return values -----------------------------------------------------------------------------------------------------------
+
+
+def check_return(ck: Checker) -> None:
+    """r0 at the end of the main program."""
+    reg = ck.regs[0]
+    if reg[0] == NOT_INIT:
+        raise Reject(EACCES, "R0 !read_ok")
+    if ck.log.on:
+        ck.scratch_regs |= 1
+    if reg[0] != SCALAR and not ck.allow_ptr_leaks:
+        raise Reject(EACCES, "R0 leaks addr as return value")
+    row = PROGS[ck.req.prog_type]
+    allowed = row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
+    if allowed is None:
+        return
+    require_range(ck, reg, allowed, "At program exit")
+
+
+def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str) -> None:
+    if reg[0] != SCALAR:
+        from userbpf.verifier.regs import type_name
+
+        raise Reject(EINVAL, f"{when} the register R0 is not a known value ({type_name(reg[0])})")
+    ck.mark_precise(0)
+    val = reg[1]
+    if allowed[0] <= val.smin and val.smax <= allowed[1]:
+        return
+    shown = ""
+    if val.smin > -(1 << 63):
+        shown += f" smin={val.smin}"
+    if val.smax < (1 << 63) - 1:
+        shown += f" smax={val.smax}"
+    if not shown:
+        shown = " unknown scalar value"
+    raise Reject(EINVAL, f"{when} the register R0 has{shown} should have been in [{allowed[0]}, {allowed[1]}]")
+
+
+# --- stack depth -----------------------------------------------------------------------------------------------------------
+
+
+def check_depth(ck: Checker) -> None:
+    """The frames of any chain of calls fit the stack together."""
+    subs = ck.subprogs
+    cfg = ck.cfg
+    calls: list[list[tuple[int, int]]] = [[] for _ in subs]
+    for pc, insn in enumerate(ck.insns):
+        if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
+            calls[cfg.subprog_of[pc]].append((pc, cfg.subprog_of[pc + insn.imm + 1]))
+    # depth-first over call chains; at most 8 deep, so recursion is bounded
+    _walk(ck, calls, 0, 0, [])
+
+
+def _rounded(depth: int) -> int:
+    return max(depth, 1) + 31 & ~31
+
+
+def _walk(ck: Checker, calls: list[list[tuple[int, int]]], sub: int, depth: int, chain: list[int]) -> None:
+    depth += _rounded(ck.subprogs[sub].stack_depth)
+    if depth > MAX_STACK:
+        raise Reject(EACCES, f"combined stack size of {len(chain) + 1} calls is {depth}. Too large")
+    if sub in chain:
+        raise Reject(EINVAL, "recursive call is not supported")
+    if len(chain) + 1 > 8:
+        raise Reject(7, f"the call stack of {len(chain) + 1} frames is too deep !")
+    for _, target in calls[sub]:
+        _walk(ck, calls, target, depth, [*chain, sub])
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------------
+
+_FIXED: Final = frozenset((PtrKind.CTX, PtrKind.SOCK, PtrKind.BTF, PtrKind.ARENA))
+
+
+def mix(ck: Checker, pc: int, fact: Fact, kind: PtrKind) -> None:
+    """Another kind of pointer at the same instruction: only plain memory mixes."""
+    if kind in _FIXED or fact.ptr in _FIXED:
+        raise Reject(EINVAL, "same insn cannot be used with different pointers")
+    fact.ptr = PtrKind.MIXED
+    fact.map = fact.off = None
+
+
+def check_mixed(ck: Checker, pc: int) -> None:
+    raise Reject(EINVAL, "same insn cannot be used with different pointers")
+
+
+# --- BTF -------------------------------------------------------------------------------------------------------------------
+
+
+def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
+    """func_info and line_info, where given."""
+
+
+def name_subprogs(ck: Checker) -> None:
+    """Names from BTF."""
+
+
+def print_line_info(ck: Checker, pc: int) -> None:
+    """The source line, where it changes."""
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------------
+
+
+def print_stats(ck: Checker, stats: Stats) -> None:
+    log = ck.log
+    if log.level & 4:
+        log.put(f"verification time {stats.verification_time_us} usec")
+        depths = "+".join(str(s.stack_depth) for s in ck.subprogs) if ck.subprogs else "0"
+        log.put(f"stack depth {depths}")
+    if log.level:
+        log.put(
+            f"processed {stats.insns_processed} insns (limit 1000000) "
+            f"max_states_per_insn {stats.max_states_per_insn} total_states {stats.total_states} "
+            f"peak_states {stats.peak_states} mark_read {stats.mark_read}"
+        )
+
+
+def verified(ck: Checker, stats: Stats) -> VerifiedProg:
+    live = bytearray(ck.seen)
+    for pc, insn in enumerate(ck.insns):
+        if insn.code == LDDW and live[pc]:
+            live[pc + 1] = 1
+    return VerifiedProg(
+        request=ck.req,
+        insns=ck.insns,
+        facts=tuple(ck.facts),
+        live=bytes(live),
+        subprogs=tuple(ck.subprogs),
+        maps=tuple(use.shape for use in ck.maps),
+        log=ck.log.render(),
+        stats=stats,
+        changes_packet=ck.changes_packet,
+        may_sleep=ck.may_sleep,
+        seal=_SEAL,
+    )
+
+
+__all__ = ["bounds_text", "check_all"]

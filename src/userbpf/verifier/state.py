@@ -1,0 +1,160 @@
+"""The state of one path: frames of registers and stack slots, references held, and how the path came here.
+
+A state is cheap to copy: registers and slots are immutable, so a copy is `list.copy()` twice a frame. Where the checker keeps
+a state for later paths to compare with, it becomes a `Checkpoint`, whose only mutable parts are which of its registers and
+slots turned out to matter (`precise`), how many paths from it are still open (`branches`), and, once all of them are
+done, what it drops as dead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from userbpf.verifier.regs import EMPTY_SLOT, UNINIT, Reg, Slot
+
+if TYPE_CHECKING:
+    from userbpf.verifier.livestack import Instance
+
+
+class Ref(NamedTuple):
+    """One acquired reference: a socket, a ring-buffer record. `kind` is "ptr", "lock" or "irq"."""
+
+    kind: str
+    id: int
+    pc: int
+
+
+class Hist(NamedTuple):
+    """One noted instruction on the way: which one ran before it, which stack slot it touched, which registers were linked."""
+
+    pc: int
+    prev: int
+    stack: tuple[int, int] | None = None  # (frame, slot)
+    linked: tuple[tuple[int, bool, int], ...] | None = None  # (frame, is a register, register or slot)
+
+
+class Frame:
+    """One function being checked."""
+
+    __slots__ = (
+        "callback_depth",
+        "callback_ret",
+        "callsite",
+        "frameno",
+        "in_async",
+        "in_callback",
+        "instance",
+        "precise_regs",
+        "precise_slots",
+        "regs",
+        "stack",
+        "subprog",
+    )
+
+    def __init__(self, callsite: int, frameno: int, subprog: int) -> None:
+        self.regs: list[Reg] = [UNINIT] * 11
+        self.stack: list[Slot] = []
+        self.callsite = callsite
+        self.frameno = frameno
+        self.subprog = subprog
+        self.in_callback = False
+        self.in_async = False
+        self.callback_depth = 0
+        self.callback_ret: tuple[int, int] | None = None
+        self.instance: Instance
+        self.precise_regs = 0
+        self.precise_slots = 0
+
+    def copy(self) -> Frame:
+        new = Frame.__new__(Frame)
+        new.regs = self.regs.copy()
+        new.stack = self.stack.copy()
+        new.callsite = self.callsite
+        new.frameno = self.frameno
+        new.subprog = self.subprog
+        new.in_callback = self.in_callback
+        new.in_async = self.in_async
+        new.callback_depth = self.callback_depth
+        new.callback_ret = self.callback_ret
+        new.instance = self.instance
+        new.precise_regs = self.precise_regs
+        new.precise_slots = self.precise_slots
+        return new
+
+    def grow(self, slots: int) -> None:
+        """At least so many slots."""
+        missing = slots - len(self.stack)
+        if missing > 0:
+            self.stack.extend([EMPTY_SLOT] * missing)
+
+
+class State:
+    """The path being checked, or one pushed for later, or (as Checkpoint) one kept to compare with."""
+
+    __slots__ = (
+        "branches",
+        "callback_unroll_depth",
+        "cleaned",
+        "depth",
+        "equal",
+        "first_pc",
+        "frames",
+        "hist",
+        "hits",
+        "last_pc",
+        "locks",
+        "may_goto_depth",
+        "misses",
+        "parent",
+        "pc",
+        "refs",
+        "speculative",
+    )
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.refs: tuple[Ref, ...] = ()
+        self.parent: State | None = None
+        self.branches = 1
+        self.first_pc = 0
+        self.last_pc = 0
+        self.pc = 0
+        self.hist: list[Hist] = []
+        self.may_goto_depth = 0
+        self.callback_unroll_depth = 0
+        self.depth = 0
+        self.hits = 0
+        self.misses = 0
+        self.cleaned = False
+        self.speculative = False
+        self.locks: Any = ()
+        self.equal: State | None = None
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    def copy(self) -> State:
+        new = State.__new__(State)
+        new.frames = [f.copy() for f in self.frames]
+        new.refs = self.refs
+        new.parent = self.parent
+        new.branches = self.branches
+        new.first_pc = self.first_pc
+        new.last_pc = self.last_pc
+        new.pc = self.pc
+        new.hist = self.hist.copy()
+        new.may_goto_depth = self.may_goto_depth
+        new.callback_unroll_depth = self.callback_unroll_depth
+        new.depth = self.depth
+        new.hits = 0
+        new.misses = 0
+        new.cleaned = False
+        new.speculative = self.speculative
+        new.locks = self.locks
+        new.equal = None
+        return new
+
+    def callsite_key(self) -> tuple[int, ...]:
+        """The calls that lead to the current frame."""
+        return tuple(f.callsite for f in self.frames[1:])
