@@ -1,7 +1,7 @@
 """Operation-level containment: every abstract operation must hold the concrete result.
 
-A pool of pairs (abstract scalar, a concrete word in it) grows by random operations, so that the abstract ones have the shapes that
-programs give them. Words sit near powers of two, where carries, signs and widths go wrong.
+A pool of pairs (abstract scalar, a concrete word in it) grows by random operations, so that the abstract ones have the shapes
+that programs give them. Words sit near powers of two, where carries, signs and widths go wrong.
 """
 
 from __future__ import annotations

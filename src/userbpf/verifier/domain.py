@@ -263,31 +263,47 @@ ZERO: Final = const(0)
 def _sync(f: Fields) -> Fields:
     """Let tnum and bounds narrow one another, as often as Linux 6.18.44 does."""
     f = _bounds_from_tnum(f)
-    f = _deduce(_deduce(_deduce(f)))
-    f = _tnum_from_bounds(f)
-    return _bounds_from_tnum(f)
+    for _ in range(3):
+        before = f
+        f = _deduce(f)
+        if f == before:  # a further round would change nothing either
+            break
+    return _bounds_from_tnum(_tnum_from_bounds(f))
 
 
 def _bounds_from_tnum(f: Fields) -> Fields:
     value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
-    low, low_mask = value & U32, mask & U32
-    umin, umax = max(umin, value), min(umax, value | mask)
-    if umin != umax or mask or umin != value:
+    last = value | mask
+    if umin < value:
+        umin = value
+    if umax > last:
+        umax = last
+    # both ends in the tnum and apart: the usual case, and more than one word
+    if umin >= umax or umin & ~mask != value or umax & ~mask != value:
         only = _only(value, mask, umin, umax)
         if only is not None:
             return const(only).fields
-    return (
-        value,
-        mask,
-        max(smin, s64(value | mask & _SIGN64)),
-        min(smax, s64(value | mask & ~_SIGN64)),
-        max(umin, value),
-        min(umax, value | mask),
-        max(s32min, s32(low | low_mask & _SIGN32)),
-        min(s32max, s32(low | low_mask & ~_SIGN32)),
-        max(u32min, low),
-        min(u32max, low | low_mask),
-    )
+    low, low_last = value & U32, last & U32
+    if u32min < low:
+        u32min = low
+    if u32max > low_last:
+        u32max = low_last
+    # the smallest signed word has the sign if it may, and nothing else that it need not have
+    sign = mask & _SIGN64
+    first = (value | sign) - ((value | sign) >> 63 << 64)
+    if smin < first:
+        smin = first
+    last = (last ^ sign) - ((last ^ sign) >> 63 << 64)
+    if smax > last:
+        smax = last
+    sign = mask & _SIGN32
+    first = (low | sign) - ((low | sign) >> 31 << 32)
+    if s32min < first:
+        s32min = first
+    last = (low_last ^ sign) - ((low_last ^ sign) >> 31 << 32)
+    if s32max > last:
+        s32max = last
+    return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
 
 
 def _only(value: int, mask: int, umin: int, umax: int) -> int | None:
@@ -309,31 +325,32 @@ def _step(value: int, mask: int, word: int) -> int:
 
 def _tnum_from_bounds(f: Fields) -> Fields:
     value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
-    wide = tnum.meet((value, mask), tnum.span(umin, umax))
-    low = tnum.meet((wide[0] & U32, wide[1] & U32), tnum.span(u32min, u32max))
-    value, mask = wide[0] & _HIGH | low[0], wide[1] & _HIGH | low[1]
-    return value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max
+    wide_v, wide_m = tnum.meet((value, mask), tnum.span(umin, umax))
+    low_v, low_m = tnum.meet((wide_v & U32, wide_m & U32), tnum.span(u32min, u32max))
+    return wide_v & _HIGH | low_v, wide_m & _HIGH | low_m, smin, smax, umin, umax, s32min, s32max, u32min, u32max
 
 
 def _deduce(f: Fields) -> Fields:
     """One round: 32 bits from 64 and from themselves, 64 from themselves, 64 from 32."""
     value, mask, smin, smax, umin, umax, s32min, s32max, u32min, u32max = f
 
-    # the low halves run without a break where the high halves are equal
-    if umin >> 32 == umax >> 32:
-        u32min, u32max = max(u32min, umin & U32), min(u32max, umax & U32)
-        if s32(umin & U32) <= s32(umax & U32):
-            s32min, s32max = max(s32min, s32(umin & U32)), min(s32max, s32(umax & U32))
-    if smin >> 32 == smax >> 32:
-        if smin & U32 <= smax & U32:
-            u32min, u32max = max(u32min, smin & U32), min(u32max, smax & U32)
-        if s32(smin & U32) <= s32(smax & U32):
-            s32min, s32max = max(s32min, s32(smin & U32)), min(s32max, s32(smax & U32))
-    # ... or next to each other, around zero
-    if (umin >> 32) + 1 == umax >> 32 and umin & _SIGN32 and not umax & _SIGN32:
-        s32min, s32max = max(s32min, s32(umin & U32)), min(s32max, s32(umax & U32))
-    if (smin >> 32) + 1 == smax >> 32 and smin & _SIGN32 and not smax & _SIGN32:
-        s32min, s32max = max(s32min, s32(smin & U32)), min(s32max, s32(smax & U32))
+    # the low halves run without a break where the high halves are equal, or next to each other around zero
+    high_step = (umax >> 32) - (umin >> 32)
+    if high_step == 0 or high_step == 1:
+        low, high = umin & U32, umax & U32
+        s_low, s_high = (low ^ _SIGN32) - _SIGN32, (high ^ _SIGN32) - _SIGN32
+        if high_step == 0:
+            u32min, u32max = max(u32min, low), min(u32max, high)
+        if s_low <= s_high and (high_step == 0 or s_low < 0 <= s_high):
+            s32min, s32max = max(s32min, s_low), min(s32max, s_high)
+    high_step = (smax >> 32) - (smin >> 32)
+    if high_step == 0 or high_step == 1:
+        low, high = smin & U32, smax & U32
+        s_low, s_high = (low ^ _SIGN32) - _SIGN32, (high ^ _SIGN32) - _SIGN32
+        if high_step == 0 and low <= high:
+            u32min, u32max = max(u32min, low), min(u32max, high)
+        if s_low <= s_high and (high_step == 0 or s_low < 0 <= s_high):
+            s32min, s32max = max(s32min, s_low), min(s32max, s_high)
 
     s32min, s32max, u32min, u32max = _circle(s32min, s32max, u32min, u32max, U32, _SIGN32)
     smin, smax, umin, umax = _circle(smin, smax, umin, umax, U64, _SIGN64)
@@ -353,10 +370,16 @@ def _circle(smin: int, smax: int, umin: int, umax: int, all_ones: int, sign: int
     """Signed and unsigned bounds of one width: two arcs of one circle, cut at different places."""
     low, high = (umin ^ sign) - sign, (umax ^ sign) - sign
     if low <= high:  # the unsigned arc does not run over the sign
-        smin, smax = max(smin, low), min(smax, high)
+        if smin < low:
+            smin = low
+        if smax > high:
+            smax = high
     first, last = smin & all_ones, smax & all_ones
     if first <= last:  # the signed arc does not run over zero
-        umin, umax = max(umin, first), min(umax, last)
+        if umin < first:
+            umin = first
+        if umax > last:
+            umax = last
     elif umax < first:  # only its part from zero up is left
         smin, umax = low, min(umax, last)
     elif umin > last:  # only its part below zero is left
@@ -384,6 +407,10 @@ _met: Final[list[str]] = []
 
 def _settle(f: Fields, where: str = "alu") -> Val:
     """Deduce, then forget the bounds (not the tnum) where they contradict each other."""
+    if f[4] == f[5] and not f[1]:
+        constant = _consts.get(f[4])
+        if constant is not None and constant.fields == f:
+            return constant
     f = _sync(f)
     return make(f[0], f[1]) if _report(f, where) else make(*f)
 
