@@ -1,7 +1,7 @@
 """Random programs of the native subset give the same result and the same memory at both speeds.
 
-A program is generated as source text: expressions over two parameters and four locals, memory of 64 bytes, branches, bounded loops
-over constants and over a counter. Many go into one module, since LLVM's start costs more than a function.
+A program is generated as source text: expressions over two parameters and four locals, memory of 64 bytes,
+branches, loops over constants and over a counter. Many go into one module, since LLVM's start costs more than a function.
 """
 
 from __future__ import annotations

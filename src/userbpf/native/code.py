@@ -82,15 +82,12 @@ class IrModule:
                 m = _DECLARE.match(line)
                 declared.setdefault(m[1] if m else line, line)
         added = _DECLARE.sub("", added)
-        taken = {m[1] or m[2] for m in _DEFINE.finditer(added)} | declared.keys()
+        defined = {m[1] or m[2] for m in _DEFINE.finditer(added)}
+        taken = defined | declared.keys()
         return "\n".join(
             [
                 *(f"@{name} = external global i8" for name in self._externs if name not in taken),
-                *(
-                    line
-                    for name, line in declared.items()
-                    if not re.search(rf"^define\b.*@{re.escape(name)}\(", added, re.M)
-                ),
+                *(line for name, line in declared.items() if name not in defined),
                 *(spec.text for spec in self._specs),
                 added,
                 "",

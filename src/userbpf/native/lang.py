@@ -285,6 +285,10 @@ class Checker:
         if args.defaults:
             self.fail(tree, "only keyword-only parameters (constants) may have defaults")
         self.consts = {a.arg for a in args.kwonlyargs}
+        for node in ast.walk(tree):
+            name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+            if not name.isascii() or name.startswith("_x"):
+                self.fail(node, f"{name}: names are ASCII and do not begin with _x here")
         self.block(tree.body)
 
     def block(self, body: list[ast.stmt]) -> None:

@@ -228,7 +228,7 @@ class _Lowering:
         for name in defn.params:
             self.slot(name)
             self.state[name] = None
-            self.entry.append(f"  store i64 %{name}, ptr %{name}.s")
+            self.entry.append(f"  store i64 %p.{name}, ptr %{name}.s")
         self.block(tree.body)
         if self.state is not None:
             self.lines.append("  ret i64 0")
@@ -239,7 +239,7 @@ class _Lowering:
             marks.append("noinline")
         if defn.cold:
             marks.append("cold")
-        params = ", ".join(f"i64 %{p}" for p in defn.params)
+        params = ", ".join(f"i64 %p.{p}" for p in defn.params)
         head = f"define internal i64 @{self.spec.name}({params}) {' '.join(marks)} {{"
         self.spec.text = "\n".join([head, "entry:", *self.entry, "  br label %body", "body:", *self.lines, "}"])
 

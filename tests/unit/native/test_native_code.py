@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from userbpf.native import IrModule, NativeError, compile_ir, compile_natives, compiled, native
+from userbpf.native import IrModule, NativeError, compile_ir, compile_natives, compiled, native, objects
 from userbpf.native import link as linker
-from userbpf.native import objects
 from userbpf.native.callable import _through_ctypes
 
 SQUARE = "define i64 @square(i64 %a) {\n  %r = mul i64 %a, %a\n  ret i64 %r\n}\n"

@@ -32,6 +32,7 @@ SYNTAX = {
     "in": ("def f(a):\n    return a in (1, 2)", 2, "comparison In"),
     "bare expression": ("def f(a):\n    a + 1", 2, "must be a call"),
     "alloca in loop": ("def f(a):\n    while a:\n        alloca(8)", 3, "alloca in a loop"),
+    "no ASCII": ("def f(a):\n    größe = a\n    return 0", 2, "names are ASCII"),
     "global": ("def f(a):\n    global x\n    x = 1", 2, "statement Global"),
 }
 NAMES = {

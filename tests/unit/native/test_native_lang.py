@@ -122,7 +122,6 @@ def no_return(a: int, b: int) -> int:  # type: ignore[empty-body]
     """Ends without return."""
     if a > b:
         return
-    pass
 
 
 @native
@@ -163,8 +162,17 @@ def odd(a: int, b: int) -> int:
     return 0 if n == 0 else even(n - 1, b)
 
 
+@native
+def odd_names(t1: int, entry: int) -> int:
+    """Names that the lowering uses for itself."""
+    m2 = t1 + entry
+    body = m2 * 3
+    v3 = body if t1 else entry
+    return m2 ^ body ^ v3
+
+
 PROGRAMS = [
-    arithmetic, shifts, comparisons, logic, branches, loops, unrolled, assigned, no_return, outside_names, factorial, even,
+    odd_names, arithmetic, shifts, comparisons, logic, branches, loops, unrolled, assigned, no_return, outside_names, factorial, even,
 ]  # fmt: skip
 VALUES = [0, 1, 2, 3, 9, 10, 63, 64, 255, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, M64 - 1, M64]
 
