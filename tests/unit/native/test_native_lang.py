@@ -172,7 +172,8 @@ def odd_names(t1: int, entry: int) -> int:
 
 
 PROGRAMS = [
-    odd_names, arithmetic, shifts, comparisons, logic, branches, loops, unrolled, assigned, no_return, outside_names, factorial, even,
+    odd_names, arithmetic, shifts, comparisons, logic, branches, loops, unrolled, assigned, no_return, outside_names,
+    factorial, even,
 ]  # fmt: skip
 VALUES = [0, 1, 2, 3, 9, 10, 63, 64, 255, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, M64 - 1, M64]
 
