@@ -26,6 +26,7 @@ from userbpf.verifier.domain import (
     UNKNOWN,
     Val,
     alu,
+    alu_reports,
     bswap,
     cast,
     const,
@@ -122,12 +123,15 @@ def _compile_unary(ck: Checker, pc: int, insn: Insn) -> Step:
         def swap(v: Val) -> Val:
             return to_le(v, imm // 8)
 
+    whole = code == 0xD4 and imm == 64  # nothing changes, links included
+
     def step(ck: Checker) -> int:
         reg = ck.regs[d]
         if reg[0] == NOT_INIT:
             raise Reject(EACCES, f"R{d} !read_ok")
         if reg[0] == SCALAR:
-            ck.regs[d] = scalar(swap(reg[1]))
+            if not whole:
+                ck.regs[d] = scalar(swap(reg[1]))
         elif ck.allow_ptr_leaks:
             ck.regs[d] = UNKNOWN_REG
         else:
@@ -240,6 +244,8 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
             new = memo.get(val)
             if new is None:
                 new = memo[val] = scalar(alu(kind, is64, val, src))
+            if alu_reports:
+                report(ck, kind, is64, val, src)
             rid = reg[2]
             if rid and linear and (is64 or val.umax <= U32):
                 new = _linked(new, rid, reg[3], delta, is64)
@@ -253,9 +259,16 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
     return step
 
 
+def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
+    """Linux logs when bounds contradict each other (on a path that cannot be taken)."""
+    text = alu_reports.get((kind, is64, dst, src))
+    if text is not None:
+        ck.say("verifier bug: " + text)
+
+
 def _linked(new: Reg, rid: int, off: int, delta: int, is64: bool) -> Reg:
     """A constant was added to a linked scalar: it stays linked at a distance, once."""
-    if rid & ADD_CONST or not -(1 << 31) < delta < 1 << 31 or not new[1].mask:
+    if rid & ADD_CONST or not -(1 << 31) <= delta < 1 << 31 or not new[1].mask:
         return new
     return (SCALAR, new[1], rid | (ADD_CONST64 if is64 else ADD_CONST32), delta, None)
 
@@ -273,6 +286,8 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
         if dst[0] == SCALAR:
             if src[0] == SCALAR:
                 new = scalar(alu(kind, is64, dst[1], src[1]))
+                if alu_reports:
+                    report(ck, kind, is64, dst[1], src[1])
                 if linear and dst[2] and d != s:
                     if is64:
                         amount = s64(src[1].value) if not src[1].mask else None

@@ -195,6 +195,7 @@ class Cfg:
                     self.callbacks[pc] = 2
                     self.prune[pc] = 1
             if code == LDDW or insn.src == PSEUDO_CALL:
+                self.prune[pc] = 1
                 return [self._branch(pc + insn.imm + 1), after]
             return [after]
         target = jump_target(pc, insn)
@@ -203,7 +204,7 @@ class Cfg:
         if code in (JA, JA32):
             return [self._branch(target)]
         self.prune[pc] = 1
-        if code == PSEUDO_JCOND:
+        if code == PSEUDO_JCOND and insn.src == 0:
             self.force[pc] = 1
         return [self._branch(target), pc + 1]
 

@@ -261,8 +261,8 @@ class Checker:
     def _path_done(self) -> bool:
         """The current path is safe: account for it and take up the last pushed one. False when all are done."""
         self.scratch_all()
-        self.live_stack.update(self.frame.instance)
         self._close_branch(self.st)
+        self.live_stack.update(self.frame.instance)
         if not self.pushed:
             return False
         entry = self.pushed.pop()
@@ -300,7 +300,7 @@ class Checker:
         return other
 
     def bucket(self, pc: int) -> prune.Kept:
-        key = (pc ^ (self.frame.callsite if len(self.st.frames) > 1 else 0)) % len(self.insns)
+        key = ((pc ^ self.frame.callsite) & 0xFFFFFFFF) % len(self.insns)
         found = self.buckets.get(key)
         if found is None:
             found = self.buckets[key] = prune.Kept()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_same, const
+from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_reports, branch_self, const, self_reports
 from userbpf.verifier.regs import (
     ADD_CONST,
     ADD_CONST32,
@@ -81,15 +81,18 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
         if by_reg and src[0] != SCALAR and not ck.allow_ptr_leaks and not _pkt_pair(dst, src):
             raise Reject(EACCES, f"R{s} pointer comparison prohibited")
         result = None
+        reports = None
         if dst[0] == SCALAR and src[0] == SCALAR:
             if by_reg and d == s:
-                pred: bool | None = branch_same(op) if dst[1].mask or True else None
-                if op == 0x40:
-                    result = branch(op, is32, dst[1], src[1])
-                    pred = result[0]
+                pred, jumps, falls = branch_self(op, is32, dst[1])
+                result = (pred, jumps, jumps, falls, falls)
+                if pred is None and self_reports:
+                    reports = self_reports.get((op, is32, dst[1]))
             else:
                 result = branch(op, is32, dst[1], src[1])
                 pred = result[0]
+                if pred is None and branch_reports:
+                    reports = branch_reports.get((op, is32, dst[1], src[1]))
         else:
             pred = _predict_pointer(dst, src, op, is32)
         if pred is not None:
@@ -112,6 +115,9 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
             else:
                 linked = None
         other = ck.push(target, pc)
+        if reports:
+            for text in reports:
+                ck.say("verifier bug: " + text)
         _split(ck, ck.st, other, d, s if by_reg else -1, dst, src, op, is32, result)
         if linked:
             if by_reg and src[0] == SCALAR and src[2]:

@@ -141,8 +141,8 @@ class LiveStack:
         while changed:
             changed = False
             rounds += 1
-            for pc in order:
-                for frameno in range(instance.depth + 1):
+            for frameno in range(instance.depth + 1):
+                for pc in order:
                     marks = instance.marks[frameno].get(pc)
                     live = instance.live[frameno]
                     acc = instance.acc[frameno]
@@ -171,17 +171,18 @@ class LiveStack:
                         if own or cfg.prune[pc] or pc == instance.start:
                             self._log(instance, frameno, pc, old_live, before, old_acc, written)
         instance.dirty = False
-        if log.level2:
+        if log.level2 and rounds > 1:
             log.put(f"{instance.name} live stack update done in {rounds} iterations")
 
     def _log(self, instance: Instance, frameno: int, pc: int, live0: int, live1: int, acc0: int, acc1: int) -> None:
         head = f"{instance.name} frame {frameno} insn {pc} "
         for name, old, new in (("live", live0, live1), ("written", acc0, acc1)):
             plus, minus = new & ~old, old & ~new
-            if plus:
-                self._ck.log.put(f"{head}+{name} {slots_list(plus)} ")
-            if minus:
-                self._ck.log.put(f"{head}-{name} {slots_list(minus)} ")
+            if name == "written":
+                minus = 0
+            text = (f"+{name} {slots_list(plus)} " if plus else "") + (f"-{name} {slots_list(minus)}" if minus else "")
+            if text:
+                self._ck.log.put(head + text)
 
     @staticmethod
     def alive(instances: Sequence[tuple[Instance, int]], frameno: int) -> int:
