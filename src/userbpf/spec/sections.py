@@ -1,6 +1,6 @@
 """SECTIONS: what the name of an ELF section says of the program in it.
 
-The names are a convention of libbpf that every BPF compiler's users know: `SEC("xdp")`, `SEC("tc")`, `SEC("fentry/do_nanosleep")`.
+The names are a convention of libbpf that users of every BPF compiler know: `SEC("xdp")`, `SEC("fentry/do_nanosleep")`.
 A pattern that ends in `+` matches the bare name, or the name, a slash and a target; any other matches the whole name only.
 The first row that matches counts.
 """
