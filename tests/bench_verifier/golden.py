@@ -1,7 +1,7 @@
 """Recordings from Linux 6.18.44, so that machines without bpf(2) compare with the kernel too.
 
-A recording is a list of JSON objects, lzma-compressed, in tests/data. Made by `python -m bench_verifier.record` (in tests/, as root
-on the reference kernel); never edited by hand.
+A recording is a list of JSON objects, lzma-compressed, in tests/data. Made by `python -m bench_verifier.record` (in tests/, as
+root on the reference kernel); never edited by hand.
 """
 
 from __future__ import annotations
