@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier.domain import (
     ADD,
+    AND,
+    JEQ,
+    OR,
     DIV,
     MOD,
     MUL,
@@ -27,6 +30,7 @@ from userbpf.verifier.domain import (
     Val,
     alu,
     alu_reports,
+    branch,
     bswap,
     cast,
     const,
@@ -235,12 +239,15 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
     wide = const(imm & U64)
     memo: dict[Val, Reg] = {}
     delta = imm if op == ADD else -imm
+    may_fork = op in (AND, OR)
 
     def step(ck: Checker) -> int:
         regs = ck.regs
         reg = regs[d]
         if reg[0] == SCALAR:
             val = reg[1]
+            if may_fork and (val.s32min == -1 or val.smin == -1):
+                val = fork(ck, pc, d, val)
             new = memo.get(val)
             if new is None:
                 new = memo[val] = scalar(alu(kind, is64, val, src))
@@ -259,6 +266,24 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
     return step
 
 
+def fork(ck: Checker, pc: int, d: int, val: Val) -> Val:
+    """A sign mask (0 or -1, as `s>>= 63` leaves it) is about to be combined with a constant: take both cases apart.
+
+    Compilers turn `x < 0 ? a : b` into this; one range for both would lose the constant.
+    """
+    if val.smin == -1 and val.smax == 0:
+        zero, ones = ZERO, const(U64)
+    elif val.s32min == -1 and val.s32max == 0:
+        zero = branch(JEQ, True, val, ZERO)[1]
+        ones = branch(JEQ, True, val, const(U32))[1]
+    else:
+        return val
+    other = ck.push(pc, pc)
+    regs = other.frames[-1].regs
+    regs[d] = scalar(zero)
+    return ones
+
+
 def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
     """Linux logs when bounds contradict each other (on a path that cannot be taken)."""
     text = alu_reports.get((kind, is64, dst, src))
@@ -275,6 +300,7 @@ def _linked(new: Reg, rid: int, off: int, delta: int, is64: bool) -> Reg:
 
 def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: bool) -> Step:
     d, s = insn.dst, insn.src
+    may_fork = op in (AND, OR)
 
     def step(ck: Checker) -> int:
         regs = ck.regs
@@ -285,9 +311,12 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
             raise Reject(EACCES, f"R{d} !read_ok")
         if dst[0] == SCALAR:
             if src[0] == SCALAR:
-                new = scalar(alu(kind, is64, dst[1], src[1]))
+                val = dst[1]
+                if may_fork and not src[1].mask and (val.s32min == -1 or val.smin == -1):
+                    val = fork(ck, pc, d, val)
+                new = scalar(alu(kind, is64, val, src[1]))
                 if alu_reports:
-                    report(ck, kind, is64, dst[1], src[1])
+                    report(ck, kind, is64, val, src[1])
                 if linear and dst[2] and d != s:
                     if is64:
                         amount = s64(src[1].value) if not src[1].mask else None

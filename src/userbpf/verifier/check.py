@@ -478,14 +478,6 @@ class Checker:
             reg = self.regs[regno] = (SCALAR, reg[1], self.new_id(), 0, None)
         return reg
 
-    def link_slot_before_copy(self, frame: Frame, index: int) -> Reg:
-        types, reg = frame.stack[index]
-        assert reg is not None
-        if reg[1].mask and (not reg[2] or reg[2] & ADD_CONST):
-            reg = (SCALAR, reg[1], self.new_id(), 0, None)
-            frame.stack[index] = (types, reg)
-        return reg
-
     def mark_precise(self, regno: int) -> None:
         precision.mark_register(self, regno)
 

@@ -62,10 +62,8 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
     if code & 8:
         if imm:
             raise Reject(EINVAL, "BPF_JMP/JMP32 uses reserved fields")
-        ck.must_read(s)
     elif s:
         raise Reject(EINVAL, "BPF_JMP/JMP32 uses reserved fields")
-    ck.must_read(d)
     target = pc + off + 1
     by_reg = bool(code & 8)
     constant: Reg = (SCALAR, const(imm & U64), 0, 0, None)
@@ -74,10 +72,10 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
         regs = ck.regs
         dst = regs[d]
         src = regs[s] if by_reg else constant
-        if src[0] == NOT_INIT:
-            raise Reject(EACCES, f"R{s} !read_ok")
         if dst[0] == NOT_INIT:
             raise Reject(EACCES, f"R{d} !read_ok")
+        if src[0] == NOT_INIT:
+            raise Reject(EACCES, f"R{s} !read_ok")
         if by_reg and src[0] != SCALAR and not ck.allow_ptr_leaks and not _pkt_pair(dst, src):
             raise Reject(EACCES, f"R{s} pointer comparison prohibited")
         result = None
@@ -110,6 +108,9 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
         if dst[0] == SCALAR and dst[2]:
             linked = _collect(ck, dst[2], linked or [])
         if linked:
+            dst = regs[d]
+            if by_reg:
+                src = regs[s]
             if len(linked) > 1:
                 ck.note_linked(tuple(linked))
             else:

@@ -33,7 +33,7 @@ class Marks:
 class Instance:
     """One function under one chain of calls."""
 
-    __slots__ = ("acc", "chain", "depth", "dirty", "live", "marks", "outer", "start")
+    __slots__ = ("acc", "chain", "depth", "dirty", "live", "marks", "outer", "shrunk", "start")
 
     def __init__(self, chain: tuple[int, ...], start: int, outer: Instance | None, callsite: int) -> None:
         self.chain = chain
@@ -41,6 +41,7 @@ class Instance:
         self.depth = len(chain)
         self.outer = (outer, callsite) if outer is not None else None
         self.dirty = False
+        self.shrunk = False  # something counted as always written is not
         frames = self.depth + 1
         self.marks: list[dict[int, Marks]] = [{} for _ in range(frames)]
         self.live: list[dict[int, int]] = [{} for _ in range(frames)]
@@ -87,15 +88,16 @@ class LiveStack:
             marks = table.get(pc)
             if marks is None:
                 table[pc] = Marks(read, write)
-                if read or write:
+                if write or read & ~instance.live[frameno].get(pc, 0):
                     instance.dirty = True
                 continue
             if read & ~marks.may_read:
                 marks.may_read |= read
-                instance.dirty = True
+                if read & ~instance.live[frameno].get(pc, 0):
+                    instance.dirty = True
             if marks.must_write & ~write:
                 marks.must_write &= write
-                instance.dirty = True
+                instance.dirty = instance.shrunk = True
         if self.pending:
             for frameno in range(8):
                 self._reads[frameno] = self._writes[frameno] = 0
@@ -113,9 +115,10 @@ class LiveStack:
             instance = outer
 
     def _tell_outer(self, instance: Instance, outer: Instance, callsite: int) -> None:
+        written = self._always_written(instance) if instance.shrunk else instance.acc
         for frameno in range(outer.depth + 1):
             read = instance.live[frameno].get(instance.start, 0)
-            write = instance.acc[frameno].get(instance.start, 0)
+            write = written[frameno].get(instance.start, 0)
             table = outer.marks[frameno]
             marks = table.get(callsite)
             if marks is None:
@@ -128,7 +131,7 @@ class LiveStack:
                 outer.dirty = True
             if marks.must_write & ~write:
                 marks.must_write &= write
-                outer.dirty = True
+                outer.dirty = outer.shrunk = True
 
     def _solve(self, instance: Instance) -> None:
         ck = self._ck
@@ -161,6 +164,7 @@ class LiveStack:
                         before = after
                     old_live = live.get(pc, 0)
                     old_acc = acc.get(pc, 0)
+                    written |= old_acc  # as Linux: never taken back, see _always_written
                     if before == old_live and written == old_acc:
                         continue
                     changed = True
@@ -171,15 +175,35 @@ class LiveStack:
                         if own or cfg.prune[pc] or pc == instance.start:
                             self._log(instance, frameno, pc, old_live, before, old_acc, written)
         instance.dirty = False
-        if log.level2 and rounds > 1:
+        if log.level2:
             log.put(f"{instance.name} live stack update done in {rounds} iterations")
+
+    def _always_written(self, instance: Instance) -> list[dict[int, int]]:
+        """What every path from an instruction on writes, solved anew: `acc` keeps what it once believed."""
+        order = self._ck.cfg.orders[self._ck.cfg.subprog_of[instance.start]]
+        succ = self._ck.cfg.succ
+        result: list[dict[int, int]] = [{} for _ in range(instance.depth + 1)]
+        changed = True
+        while changed:
+            changed = False
+            for frameno, acc in enumerate(result):
+                marks = instance.marks[frameno]
+                for pc in order:
+                    targets = succ[pc]
+                    written = ALL if targets else 0
+                    for target in targets:
+                        written &= acc.get(target, 0)
+                    if pc in marks:
+                        written |= marks[pc].must_write
+                    if written != acc.get(pc, 0):
+                        acc[pc] = written
+                        changed = True
+        return result
 
     def _log(self, instance: Instance, frameno: int, pc: int, live0: int, live1: int, acc0: int, acc1: int) -> None:
         head = f"{instance.name} frame {frameno} insn {pc} "
         for name, old, new in (("live", live0, live1), ("written", acc0, acc1)):
             plus, minus = new & ~old, old & ~new
-            if name == "written":
-                minus = 0
             text = (f"+{name} {slots_list(plus)} " if plus else "") + (f"-{name} {slots_list(minus)}" if minus else "")
             if text:
                 self._ck.log.put(head + text)

@@ -80,10 +80,9 @@ class IdMap:
         return True
 
     def same_scalar(self, old: int, cur: int) -> bool:
-        """An unlinked scalar counts as linked to itself alone."""
+        """An unlinked scalar relies on no link; one that is linked where the present one is not fits nothing else."""
         if not old:
-            self.fresh += 1
-            old = self.fresh
+            return True
         if not cur:
             self.fresh += 1
             cur = self.fresh
@@ -139,9 +138,7 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
     if kind == SCALAR:
         if not precise and how == LOOSE:
             return True
-        if (old[2] ^ cur[2]) & ADD_CONST:
-            return False
-        if old[2] & ADD_CONST and old[3] != cur[3]:
+        if old[2] and ((old[2] ^ cur[2]) & ADD_CONST or (old[2] & ADD_CONST and old[3] != cur[3])):
             return False
         return leq(old[1], cur[1]) and ids.same_scalar(old[2] & ID_MASK, cur[2] & ID_MASK)
     base = kind & BASE_MASK

@@ -257,14 +257,11 @@ def load(ck: Checker, pc: int, frame: Frame, off: int, size: int, dst: int, sx: 
             if dst < 0:
                 return
             if size <= spill_size and off % 8 == 0:
-                note = _fill_part(ck, frame, index, size, spill_size, dst, sx)
+                _fill_part(ck, frame, index, size, dst, sx)
             else:
                 note = _read_bytes(ck, types, spill, first, off, size, dst, sx)
         elif dst >= 0:
-            if spill[0] == SCALAR:
-                ck.regs[dst] = ck.link_slot_before_copy(frame, index)
-            else:
-                ck.regs[dst] = spill
+            ck.regs[dst] = spill
         elif not ck.allow_ptr_leaks and spill[0] != SCALAR:
             raise Reject(EACCES, f"leaking pointer from stack off {off}")
     else:
@@ -281,27 +278,17 @@ def load(ck: Checker, pc: int, frame: Frame, off: int, size: int, dst: int, sx: 
         ck.note_stack(frame.frameno, index)
 
 
-def _fill_part(ck: Checker, frame: Frame, index: int, size: int, spill_size: int, dst: int, sx: bool) -> bool:
+def _fill_part(ck: Checker, frame: Frame, index: int, size: int, dst: int, sx: bool) -> None:
     """The low bytes of a spilled scalar."""
     spill = frame.stack[index][1]
     assert spill is not None
-    if spill[1].umax >> 32 == 0 and size == 4 and spill_size == 4 and ck.bpf_capable:
-        spill = ck.link_slot_before_copy(frame, index)
     rid, delta = spill[2], spill[3]
     if spill[1].umax >> (8 * size):
         rid = delta = 0
     val = spill[1]
     if size < 8:
-        if sx:
-            fits = val.umax >> (8 * size - 1) == 0
-            new = sext(val, 8 * size, True)
-            if not fits:
-                pass
-        else:
-            new = cast(val, size)
-        val = new
+        val = sext(val, 8 * size, True) if sx else cast(val, size)
     ck.regs[dst] = (SCALAR, val, rid, delta, None)
-    return True
 
 
 def _read_bytes(ck: Checker, types: bytes, spill: Reg, first: int, off: int, size: int, dst: int, sx: bool) -> bool:
