@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
-from bench_verifier import golden, linux, scalars
+from bench_verifier import generate, golden, linux, scalars
+from bench_verifier.diff import Linux
 from userbpf.isa.insn import encode
 
 
@@ -25,6 +27,27 @@ def domain() -> list[dict[str, Any]]:
             log = answer.log[answer.log.index("\n0: R1") + 1 :]
             log = "\n".join(line for line in log.splitlines() if not line.startswith(("mark_precise", "frame 0: prop")))
             rows.append({"seed": seed, "insns": code.hex(), "log": log})
+    return rows
+
+
+def verifier() -> list[dict[str, Any]]:
+    """Whole logs of small programs, plain and mutated, up to a size."""
+    kernel = Linux()
+    rows: list[dict[str, Any]] = []
+    for name, mutated in itertools.product(generate.PROG_TYPES, (False, True)):
+        prog_type, taken, seed = generate.PROG_TYPES[name], 0, 5000
+        while taken < 40:
+            seed += 1
+            prog = generate.program(prog_type, seed)
+            if mutated:
+                prog = generate.mutate(prog, seed)
+            answer = kernel(prog.insns, prog_type)
+            if len(answer.lines) > 400 or (mutated and not answer.err):
+                continue
+            taken += 1
+            code = encode(prog.insns).hex()
+            label = f"{name}-{seed}{'-mutated' * mutated}"
+            rows.append({"id": label, "type": name, "err": answer.err, "insns": code, "lines": answer.lines})
     return rows
 
 
