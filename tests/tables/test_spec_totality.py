@@ -184,3 +184,45 @@ def test_section_of(name: str, expected: tuple[ProgType, AttachType | None] | No
 def test_limits_by_version(version: str, insns: int, frames: int, loops: bool) -> None:
     got = limits(version)
     assert (got.insns, got.frames, got.bounded_loops) == (insns, frames, loops)
+
+
+def test_kfuncs_are_read_whole() -> None:
+    from userbpf.spec.kfuncs import FLAGS, KFUNCS
+
+    assert len(KFUNCS) == 172
+    for row in KFUNCS.values():
+        assert row.flags <= FLAGS
+        assert row.prog_types
+        if row.flags & {"acquire", "ret_null"}:
+            assert row.ret.endswith("*") or row.name.startswith("bpf_res_spin_lock"), row.name
+        if "release" in row.flags:
+            assert row.params[0].is_pointer
+        for before, param in zip((None, *row.params), row.params, strict=False):
+            if param.suffixes & {"sz", "szk"}:
+                assert before is not None and before.is_pointer
+    assert KFUNCS["bpf_dynptr_slice"].params[2:] == (
+        ("void *", "buffer__opt", frozenset({"opt"})),
+        ("u32", "buffer__szk", frozenset({"szk"})),
+    )
+
+
+def test_kfuncs_are_those_of_the_running_kernel() -> None:
+    """Names and parameters as the kernel's BTF has them."""
+    from pathlib import Path
+
+    from userbpf.spec.kfuncs import KFUNCS
+
+    vmlinux = Path("/sys/kernel/btf/vmlinux")
+    if not vmlinux.exists():
+        pytest.skip("the running kernel shows no BTF")
+    from userbpf.btf import Btf, Func, FuncProto
+
+    btf = Btf.parse(vmlinux.read_bytes())
+    funcs = {t.name: t for t in btf.types if isinstance(t, Func)}
+    known = [row for row in KFUNCS.values() if row.name in funcs]
+    if len(known) < 100:
+        pytest.skip("an older kernel")
+    for row in known:
+        proto = btf.by_id(funcs[row.name].type)
+        assert isinstance(proto, FuncProto)
+        assert [p.name for p in proto.params] == [p.name for p in row.params], row.name
