@@ -205,3 +205,29 @@ def test_translation_agrees_with_the_reference_in_linux() -> None:
         calls.fds.remove(fd)
         os.close(fd)
     assert len(results) > 20
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        pytest.param(0, 0x0800, id="proto"),
+        pytest.param(4, 0, id="type"),
+        pytest.param(8, 1, id="ifidx"),  # the loopback device of the test run
+        pytest.param(20, 0, id="mark"),
+        pytest.param(32, 0, id="rxhash"),
+        pytest.param(40, 5 ^ 7, id="xor_x"),
+        pytest.param(44, 0, id="vlan_tci"),
+        pytest.param(48, 0, id="vlan_pr"),
+        pytest.param(60, 0, id="vlan_tpid"),
+    ],
+)
+def test_ancillary_loads_in_linux(number: int, expected: int) -> None:
+    reason = linux.available()
+    if reason:
+        pytest.skip(reason)
+    calls = Calls(linux.bpf, "linux")
+    insns = [SockFilter(0x01, k=7), SockFilter(0x00, k=5), SockFilter(0x20, k=0xFFFFF000 + number), SockFilter(0x16)]
+    fd = calls.prog(classic.convert(insns))
+    attr, _ = calls.test_run(fd, bytes(12) + b"\x08\x00" + bytes(60))
+    calls.close(fd)
+    assert attr.retval == expected

@@ -238,7 +238,6 @@ _FIELDS: Final = {
     op.SKF_AD_VLAN_TAG_PRESENT: 20,
     op.SKF_AD_VLAN_TPID: 28,
 }
-_ARPHRD_ETHER: Final = 1
 _INVERSE: Final = {op.BPF_JEQ: op.BPF_JNE, op.BPF_JGT: op.BPF_JLE, op.BPF_JGE: op.BPF_JLT}
 
 
@@ -259,11 +258,9 @@ def _load_ancillary(number: int) -> list[Insn]:
         load = [_field(_A, _FIELDS[number])]
         # the context has these two in network order
         return [*load, _BE16] if number in (op.SKF_AD_PROTOCOL, op.SKF_AD_VLAN_TPID) else load
-    if number in (op.SKF_AD_IFINDEX, op.SKF_AD_HATYPE):
+    if number == op.SKF_AD_IFINDEX:
         # a packet without a device ends the filter with 0
-        out = [_field(_A, _SKB_IFINDEX), Insn(op.BPF_JMP32 | op.BPF_JNE, _A, 0, 1, 0), _EXIT]
-        # the context does not tell the device's type; the devices of this kernel are Ethernet
-        return out if number == op.SKF_AD_IFINDEX else [*out, Insn(_MOV_K, _A, imm=_ARPHRD_ETHER)]
+        return [_field(_A, _SKB_IFINDEX), Insn(op.BPF_JMP32 | op.BPF_JNE, _A, 0, 1, 0), _EXIT]
     if number == op.SKF_AD_ALU_XOR_X:
         return [Insn(op.BPF_ALU | op.BPF_XOR | op.BPF_X, _A, _X)]
     if number == op.SKF_AD_CPU:
@@ -327,7 +324,7 @@ def convert(insns: Sequence[SockFilter]) -> list[Insn]:
     """An eBPF program of type SOCKET_FILTER that returns what the filter returns.
 
     Raises BpfError(EINVAL) for a filter that `check` refuses and BpfError(EOPNOTSUPP) for the ancillary loads "nla",
-    "nlan" and "poff", which no eBPF context offers.
+    "nlan", "hatype" and "poff", which no eBPF context offers.
     """
     check(insns)
     reached = {0}

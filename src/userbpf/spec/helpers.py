@@ -94,13 +94,17 @@ RET_BOUND: Final = names("get_stack get_task_stack probe_read_str probe_read_ker
 RUN: Final = names("""
     map_lookup_elem map_update_elem map_delete_elem probe_read ktime_get_ns trace_printk get_prandom_u32
     get_smp_processor_id skb_store_bytes l3_csum_replace l4_csum_replace tail_call clone_redirect
-    get_current_pid_tgid get_current_uid_gid get_current_comm skb_vlan_push skb_vlan_pop redirect perf_event_output
-    skb_load_bytes csum_diff get_hash_recalc skb_change_tail skb_pull_data csum_update set_hash_invalid
-    get_numa_node_id xdp_adjust_head probe_read_str redirect_map xdp_adjust_meta xdp_adjust_tail map_push_elem
-    map_pop_elem map_peek_elem spin_lock spin_unlock strtol strtoul probe_read_user probe_read_kernel
-    probe_read_user_str probe_read_kernel_str jiffies64 ktime_get_boot_ns ringbuf_output ringbuf_reserve
-    ringbuf_submit ringbuf_discard ringbuf_query ktime_get_coarse_ns for_each_map_elem snprintf loop strncmp
-    xdp_get_buff_len xdp_load_bytes xdp_store_bytes map_lookup_percpu_elem ktime_get_tai_ns trace_vprintk
+    get_current_pid_tgid get_current_uid_gid get_current_comm get_cgroup_classid skb_vlan_push skb_vlan_pop
+    redirect get_route_realm perf_event_output skb_load_bytes csum_diff skb_change_proto skb_change_type
+    get_hash_recalc get_current_task skb_change_tail skb_pull_data csum_update set_hash_invalid get_numa_node_id
+    skb_change_head xdp_adjust_head probe_read_str get_socket_cookie get_socket_uid set_hash skb_adjust_room
+    redirect_map xdp_adjust_meta xdp_adjust_tail skb_load_bytes_relative skb_cgroup_id get_current_cgroup_id
+    map_push_elem map_pop_elem map_peek_elem spin_lock spin_unlock strtol strtoul probe_read_user
+    probe_read_kernel probe_read_user_str probe_read_kernel_str jiffies64 get_netns_cookie
+    get_current_ancestor_cgroup_id ktime_get_boot_ns ringbuf_output ringbuf_reserve ringbuf_submit
+    ringbuf_discard ringbuf_query csum_level copy_from_user skb_cgroup_classid redirect_neigh redirect_peer
+    ktime_get_coarse_ns for_each_map_elem snprintf get_func_ip get_attach_cookie trace_vprintk loop strncmp
+    xdp_get_buff_len xdp_load_bytes xdp_store_bytes map_lookup_percpu_elem ktime_get_tai_ns
     """)
 
 

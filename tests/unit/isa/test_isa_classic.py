@@ -120,7 +120,8 @@ def test_convert_leaves_dead_code_out() -> None:
     assert prog[-3:] == [Insn(0x05, off=0), Insn(0xB4, 0), Insn(0x95)]
 
 
-def test_convert_refuses_what_no_context_offers() -> None:
+@pytest.mark.parametrize("number", [12, 16, 28, 52], ids=["nla", "nlan", "hatype", "poff"])
+def test_convert_refuses_what_no_context_offers(number: int) -> None:
     with pytest.raises(BpfError) as failed:
-        convert([SockFilter(LD_ABS, k=0xFFFFF000 + 52), RET])
+        convert([SockFilter(LD_ABS, k=0xFFFFF000 + number), RET])
     assert failed.value.errno == errno.EOPNOTSUPP
