@@ -124,6 +124,7 @@ def access(
     elif kind == ARENA:
         raise Reject(EACCES, f"R{regno} access to arena is not supported")
     else:
+        _align(ck, reg, off, size, "", strict)
         raise Reject(EACCES, f"R{regno} invalid mem access '{type_name(kind)}'")
     if not write and value >= 0:
         ck.regs[value] = loaded(size, sx)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 from userbpf.verifier.domain import (
     ADD,
     AND,
-    JEQ,
-    OR,
     DIV,
+    JEQ,
     MOD,
     MUL,
     NEG,
+    OR,
     SDIV,
     SMOD,
     SUB,
@@ -162,7 +162,9 @@ def _compile_mov(ck: Checker, pc: int, insn: Insn) -> Step:
             return pc + 1
 
         return load_imm
-    if is64 and off == 1 and imm:
+    if is64 and off == 1:
+        if imm not in (1, 1 << 16):
+            raise Reject(EINVAL, "addr_space_cast insn can only convert between address space 1 and 0")
         raise Reject(EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena")
     if imm or off not in ((0, 8, 16, 32) if is64 else (0, 8, 16)):
         raise Reject(EINVAL, "BPF_MOV uses reserved fields")
@@ -293,7 +295,7 @@ def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
 
 def _linked(new: Reg, rid: int, off: int, delta: int, is64: bool) -> Reg:
     """A constant was added to a linked scalar: it stays linked at a distance, once."""
-    if rid & ADD_CONST or not -(1 << 31) <= delta < 1 << 31 or not new[1].mask:
+    if rid & ADD_CONST or not -(1 << 31) <= delta < 1 << 31:
         return new
     return (SCALAR, new[1], rid | (ADD_CONST64 if is64 else ADD_CONST32), delta, None)
 

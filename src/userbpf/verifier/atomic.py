@@ -36,10 +36,16 @@ def compile_atomic(ck: Checker, pc: int, insn: Insn) -> Step:
     if imm in _RMW:
         if size < 4:
             raise Reject(EINVAL, "invalid atomic operand size")
+        ck.must_read(s)
+        ck.must_read(d)
         return _compile_rmw(pc, d, s, off, size, imm)
     if imm == LOAD_ACQ:
+        ck.must_read(s)
+        ck.must_write(d)
         return _compile_acquire(pc, d, s, off, size)
     if imm == STORE_REL:
+        ck.must_read(s)
+        ck.must_read(d)
         return _compile_release(pc, d, s, off, size)
     raise Reject(EINVAL, f"BPF_ATOMIC uses invalid atomic opcode {imm & 0xFFFFFFFF:02x}")
 

@@ -310,10 +310,6 @@ class Checker:
     def _compile(self, pc: int) -> Step:
         insn = self.insns[pc]
         cls = insn.code & 7
-        if insn.dst > 10:
-            raise Reject(EINVAL, f"R{insn.dst} is invalid")
-        if insn.src > 10:
-            raise Reject(EINVAL, f"R{insn.src} is invalid")
         if cls in (4, 7):
             return alu.compile_alu(self, pc, insn)
         if cls == 1:
@@ -358,6 +354,8 @@ class Checker:
         size = _SIZE[code & 0x18]
         check = access.access
         live = self.live_stack
+        self.must_read(s)
+        self.must_read(d)
 
         def store(ck: Checker) -> int:
             regs = ck.regs
@@ -380,6 +378,7 @@ class Checker:
         size = _SIZE[code & 0x18]
         check = access.access
         live = self.live_stack
+        self.must_read(d)
 
         def store(ck: Checker) -> int:
             reg = ck.regs[d]
@@ -435,7 +434,7 @@ class Checker:
             self_step = calls.compile_call(self, pc, insn)
             return self._counted(self_step)
         if code == EXIT:
-            if insn.dst or insn.src or insn.off or insn.imm:
+            if insn.dst or insn.src or insn.imm:
                 raise Reject(EINVAL, "BPF_EXIT uses reserved fields")
             return self._counted(calls.exit_step(pc))
         if code in (JA, JA32):
@@ -458,11 +457,16 @@ class Checker:
         return counted
 
     def must_read(self, regno: int) -> None:
-        """For compilation: the register is initialised (what comes after on this first visit may rely on it)."""
+        """For compilation: the register exists and is initialised (what comes after on this first visit may rely on it)."""
+        if regno > 10:
+            raise Reject(EINVAL, f"R{regno} is invalid")
         if self.regs[regno][0] == NOT_INIT:
             raise Reject(EACCES, f"R{regno} !read_ok")
 
     def must_write(self, regno: int) -> None:
+        """For compilation: the register exists and may be written."""
+        if regno > 10:
+            raise Reject(EINVAL, f"R{regno} is invalid")
         if regno == 10:
             raise Reject(EACCES, "frame pointer is read only")
 

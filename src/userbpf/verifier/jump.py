@@ -59,9 +59,11 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
     op = code & 0xF0
     if op == 0xE0:
         return _compile_may_goto(ck, pc, insn)
+    ck.must_read(d)
     if code & 8:
         if imm:
             raise Reject(EINVAL, "BPF_JMP/JMP32 uses reserved fields")
+        ck.must_read(s)
     elif s:
         raise Reject(EINVAL, "BPF_JMP/JMP32 uses reserved fields")
     target = pc + off + 1
@@ -413,7 +415,7 @@ def _sync(st: State, source: Reg, linked: list[tuple[int, bool, int]], ck: Check
 
 def _carried(source: Reg, reg: Reg) -> Reg:
     if (not reg[2] & ADD_CONST and not source[2] & ADD_CONST) or reg[3] == source[3]:
-        return reg if reg[1] is source[1] else (SCALAR, source[1], reg[2], reg[3], None)
+        return source
     if reg[2] & source[2] & ADD_CONST == 0 and reg[2] & ADD_CONST and source[2] & ADD_CONST:
         return reg
     is64 = not (reg[2] | source[2]) & ADD_CONST32

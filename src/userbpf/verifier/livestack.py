@@ -115,10 +115,9 @@ class LiveStack:
             instance = outer
 
     def _tell_outer(self, instance: Instance, outer: Instance, callsite: int) -> None:
-        written = self._always_written(instance) if instance.shrunk else instance.acc
         for frameno in range(outer.depth + 1):
             read = instance.live[frameno].get(instance.start, 0)
-            write = written[frameno].get(instance.start, 0)
+            write = instance.acc[frameno].get(instance.start, 0)
             table = outer.marks[frameno]
             marks = table.get(callsite)
             if marks is None:
@@ -139,6 +138,10 @@ class LiveStack:
         order: Sequence[int] = cfg.orders[cfg.subprog_of[instance.start]]
         succ = cfg.succ
         log = ck.log
+        if instance.shrunk:
+            instance.shrunk = False
+            for acc in instance.acc:
+                acc.clear()
         rounds = 0
         changed = True
         while changed:
@@ -164,7 +167,6 @@ class LiveStack:
                         before = after
                     old_live = live.get(pc, 0)
                     old_acc = acc.get(pc, 0)
-                    written |= old_acc  # as Linux: never taken back, see _always_written
                     if before == old_live and written == old_acc:
                         continue
                     changed = True
@@ -177,28 +179,6 @@ class LiveStack:
         instance.dirty = False
         if log.level2:
             log.put(f"{instance.name} live stack update done in {rounds} iterations")
-
-    def _always_written(self, instance: Instance) -> list[dict[int, int]]:
-        """What every path from an instruction on writes, solved anew: `acc` keeps what it once believed."""
-        order = self._ck.cfg.orders[self._ck.cfg.subprog_of[instance.start]]
-        succ = self._ck.cfg.succ
-        result: list[dict[int, int]] = [{} for _ in range(instance.depth + 1)]
-        changed = True
-        while changed:
-            changed = False
-            for frameno, acc in enumerate(result):
-                marks = instance.marks[frameno]
-                for pc in order:
-                    targets = succ[pc]
-                    written = ALL if targets else 0
-                    for target in targets:
-                        written &= acc.get(target, 0)
-                    if pc in marks:
-                        written |= marks[pc].must_write
-                    if written != acc.get(pc, 0):
-                        acc[pc] = written
-                        changed = True
-        return result
 
     def _log(self, instance: Instance, frameno: int, pc: int, live0: int, live1: int, acc0: int, acc1: int) -> None:
         head = f"{instance.name} frame {frameno} insn {pc} "

@@ -247,7 +247,7 @@ def _step_back(ck: Checker, pc: int, later: int, entry: Hist | None, wanted: Wan
         elif code == EXIT:
             _back_over_exit(ck, later, wanted)
         elif code & 0xF0 not in (0, 0xE0) and code & 8:
-            both = dst | 1 << insn.src
+            both = (dst | 1 << insn.src) & 0x3FF
             if regs[number] & both:
                 regs[number] |= both
         elif code == EXIT:

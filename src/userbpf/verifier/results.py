@@ -84,7 +84,7 @@ def check_depth(ck: Checker) -> None:
 
 
 def _rounded(depth: int) -> int:
-    return max(depth, 1) + 31 & ~31
+    return depth + 15 & ~15
 
 
 def _walk(ck: Checker, calls: list[list[tuple[int, int]]], sub: int, depth: int, chain: list[int]) -> None:
@@ -121,6 +121,19 @@ def check_mixed(ck: Checker, pc: int) -> None:
 
 def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
     """func_info and line_info, where given."""
+    if not ck.req.func_info:
+        _abnormal_returns(ck, starts)
+
+
+def _abnormal_returns(ck: Checker, starts: Sequence[int]) -> None:
+    """What may leave a subprogram without returning needs to be known by type."""
+    if len(starts) == 1:
+        return
+    for insn in ck.insns[starts[1] :]:
+        if insn.code & 7 == 0 and insn.code & 0xE0 in (0x20, 0x40):
+            raise Reject(EINVAL, "LD_ABS is not allowed in subprogs without BTF")
+        if insn.code == CALL and insn.src == 0 and insn.imm == 12:
+            raise Reject(EINVAL, "tail_call is not allowed in subprogs without BTF")
 
 
 def name_subprogs(ck: Checker) -> None:

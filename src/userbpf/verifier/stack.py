@@ -156,7 +156,7 @@ def store(ck: Checker, pc: int, frame: Frame, off: int, size: int, value: int) -
         new = bytearray(types)
         if types[7] == ST_SPILL:
             for i in range(8):
-                if new[i] == ST_SPILL:
+                if new[i] != ST_INVALID:
                     new[i] = ST_MISC
         kind = ST_MISC
         if (reg is not None and reg[0] == SCALAR and not reg[1].mask and not reg[1].value) or (
