@@ -1,0 +1,38 @@
+"""Helpers that call back into the program: bpf_loop and bpf_for_each_map_elem, as native functions for compiled programs.
+
+A callback is a function of the program, `u64 f(rt, r1..r5)`, at a code address. The compiler sees through the address where it
+is a constant, as it is in C, and then inlines the callback into the loop. The interpreter has its own forms of these, since
+its callbacks are not code.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from userbpf.native import call, native, neg
+from userbpf.spec.limits import BPF_MAX_LOOPS
+
+EINVAL: Final = 22
+E2BIG: Final = 7
+
+
+@native
+def loop(rt: int, count: int, callback: int, data: int, flags: int) -> int:
+    """bpf_loop: callback(i, data) for i below count (u32) until it returns non-zero; how often it was called."""
+    if flags:
+        return neg(EINVAL)
+    count = count & 0xFFFFFFFF
+    if count > BPF_MAX_LOOPS:
+        return neg(E2BIG)
+    i = 0
+    while i < count:
+        if call(callback, rt, i, data, 0, 0, 0):
+            return i + 1
+        i = i + 1
+    return i
+
+
+@native
+def for_each(rt: int, desc: int, callback: int, data: int, flags: int) -> int:
+    """bpf_for_each_map_elem."""
+    return neg(EINVAL)
