@@ -1,7 +1,7 @@
 """One program, two verifiers: verdict, errno and log, line by line.
 
-    cd tests && python -m bench_verifier.diff xdp 0 500        compares 500 seeds, shows the first differences
-    cd tests && python -m bench_verifier.diff xdp 17            one seed: both logs around the first difference
+cd tests && python -m bench_verifier.diff xdp 0 500        compares 500 seeds, shows the first differences
+cd tests && python -m bench_verifier.diff xdp 17            one seed: both logs around the first difference
 """
 
 from __future__ import annotations
@@ -144,6 +144,10 @@ if __name__ == "__main__":
         if "--mutated" in sys.argv:
             prog_ = generate.mutate(prog_, prog_.seed)
         a_, b_ = Linux()(prog_.insns, prog_.prog_type), ours(prog_.insns, prog_.prog_type)
-        print("\n".join(a_.lines if "--linux" in sys.argv else difflib.unified_diff(a_.lines, b_.lines, "Linux", "userbpf", n=8)))
+        print(
+            "\n".join(
+                a_.lines if "--linux" in sys.argv else difflib.unified_diff(a_.lines, b_.lines, "Linux", "userbpf", n=8)
+            )
+        )
     else:
         sweep(args[0], int(args[1]), int(args[2]), "--mutated" in sys.argv, int(args[3]) if len(args) > 3 else 10)

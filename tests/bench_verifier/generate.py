@@ -190,13 +190,43 @@ class Generator:
         reg = self.scalar()
         kind = self.rng.randrange(3)
         if kind == 0:
-            self.emit(self.rng.choice((0x57, 0x54)), reg, 0, 0, self.rng.choice((1, 3, 7, 15, 31, 63, 255, 0xFFF, 0xFFFF)))
+            self.emit(
+                self.rng.choice((0x57, 0x54)), reg, 0, 0, self.rng.choice((1, 3, 7, 15, 31, 63, 255, 0xFFF, 0xFFFF))
+            )
         elif kind == 1:
             self.emit(self.rng.choice((0x77, 0x74)), reg, 0, 0, self.rng.choice((16, 24, 28, 31)))
         else:
-            skip = self.emit(self.rng.choice((0x25, 0x35, 0xA5, 0xB5, 0x65, 0xC5, 0x26, 0xA6)), reg, 0, 0, s32(edge(self.rng)))
+            skip = self.emit(
+                self.rng.choice((0x25, 0x35, 0xA5, 0xB5, 0x65, 0xC5, 0x26, 0xA6)), reg, 0, 0, s32(edge(self.rng))
+            )
             self.alu_block(self.rng.randrange(1, 3))
             self.land(skip)
+
+    def link(self) -> None:
+        """Copies of a scalar at constant distances, then a comparison of one: it tells about all."""
+        rng = self.rng
+        src = self.scalar()
+        copies = [r for r in (0, 1, 2, 3, 4, 5, 7, 8) if r != src]
+        for dst in rng.sample(copies, rng.choice((1, 1, 2))):
+            self.emit(0xBF if rng.random() < 0.8 else 0xBC, dst, src)
+            if rng.random() < 0.7:
+                klass = 7 if rng.random() < 0.7 else 4
+                self.emit(
+                    klass | rng.choice((0x00, 0x00, 0x10)), dst, 0, 0, rng.choice((1, 4, -1, 14, 100, 0x7FFFFFFF))
+                )
+            self.frame.live.add(dst)
+        code = rng.choice((0x25, 0x35, 0xA5, 0xB5, 0x65, 0xC5, 0x15, 0x55, 0x26, 0xA6, 0xC6))
+        skip = self.emit(code, rng.choice((src, dst)), 0, 0, rng.choice((0, 8, 64, 255, 0x7FFFFFFE, s32(edge(rng)))))
+        self.alu_block(rng.randrange(0, 2))
+        self.land(skip)
+
+    def sign_mask(self) -> None:
+        """All ones or none, from a sign; then what compilers make of a conditional expression."""
+        reg = self.scalar()
+        wide = self.rng.random() < 0.6
+        self.emit(0xC7 if wide else 0xC4, reg, 0, 0, 63 if wide else 31)
+        code = self.rng.choice((0x57, 0x47, 0x54, 0x44))
+        self.emit(code, reg, 0, 0, self.rng.choice((1, 8, 14, 0xFFF, -2, s32(edge(self.rng)))))
 
     def alu_block(self, n: int) -> None:
         """Operations that may be skipped: they make no register live."""
@@ -551,6 +581,7 @@ class Generator:
             (self.alu, 22), (self.bound, 10), (self.spill, 9), (self.fill, 10), (self.random_word, 8), (self.branch, 14),
             (self.map_value, 7), (self.packet, 6), (self.ctx_read, 5), (self.loop, 3), (self.call, 4), (self.atomic_stack, 3),
             (self.map_update, 2), (self.ringbuf, 2), (self.skb_load_bytes, 2), (self.variable_stack, 2),
+            (self.link, 5), (self.sign_mask, 2),
         ]  # fmt: skip
         steps, weights = zip(*table, strict=True)
         rng.choices(steps, weights)[0]()
@@ -599,11 +630,17 @@ def mutate(prog: Program, seed: int) -> Program:
         elif kind < 4:
             insns[pc] = insn._replace(src=rng.randrange(11))
         elif kind < 6:
-            insns[pc] = insn._replace(off=rng.choice((0, 1, -1, 4, 8, -8, -16, insn.off + 1, insn.off - 1, insn.off + 8, 600)))
+            insns[pc] = insn._replace(
+                off=rng.choice((0, 1, -1, 4, 8, -8, -16, insn.off + 1, insn.off - 1, insn.off + 8, 600))
+            )
         elif kind < 8:
-            insns[pc] = insn._replace(imm=s32(rng.choice((0, 1, -1, 64, insn.imm + 1, insn.imm - 1, insn.imm * 2, edge(rng)))))
+            insns[pc] = insn._replace(
+                imm=s32(rng.choice((0, 1, -1, 64, insn.imm + 1, insn.imm - 1, insn.imm * 2, edge(rng))))
+            )
         elif kind == 8:
-            insns[pc] = insn._replace(code=rng.choice((insn.code ^ 8, insn.code ^ 0x10, insn.code ^ 1, rng.randrange(256))))
+            insns[pc] = insn._replace(
+                code=rng.choice((insn.code ^ 8, insn.code ^ 0x10, insn.code ^ 1, rng.randrange(256)))
+            )
         elif kind == 9:
             insns[pc] = Insn(0x05)  # goto the next one
         elif kind == 10:
