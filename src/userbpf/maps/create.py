@@ -1,0 +1,81 @@
+"""BPF_MAP_CREATE's table: which family a type is, and the checks of `spec.maps` before one is made."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from typing import Any, Final
+
+from userbpf.abi.enums import MapType
+from userbpf.maps.array import ArrayMap
+from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
+from userbpf.maps.hash import HashMap
+from userbpf.maps.progarray import ProgArrayMap
+from userbpf.maps.ringbuf import RingbufMap
+from userbpf.native import Region
+from userbpf.native.region import PAGE
+from userbpf.spec.maps import KMALLOC_MAX, MAPS
+
+FAMILIES: Final[dict[MapType, type[Map]]] = {
+    map_type: family for family in (ArrayMap, HashMap, ProgArrayMap, RingbufMap) for map_type in family.TYPES
+}
+ELEMENT_OVERHEAD: Final = 48  # struct htab_elem: key and value must fit one kmalloc together
+
+
+def check_attr(attr: Any) -> type[Map]:
+    """The family of an attr that Linux would take; its errno otherwise."""
+    try:
+        map_type = MapType(attr.map_type)
+    except ValueError:
+        raise fail(errno.EINVAL) from None
+    row = MAPS[map_type]
+    family = FAMILIES.get(map_type)
+    if family is None:
+        raise fail(row.errno or errno.EINVAL)
+    flags = attr.map_flags & ~row.implied
+    for flag, code in row.flag_errno:
+        if flags & flag:
+            raise fail(code)
+    if flags & ~row.flags or row.required & ~flags or flags & 0x18 == 0x18 or flags & 0x180 == 0x180:
+        raise fail(errno.EINVAL)
+    if attr.map_extra > row.extra_max:
+        raise fail(errno.EINVAL)
+    for bounds, value in ((row.key, attr.key_size), (row.value, attr.value_size), (row.entries, attr.max_entries)):
+        code = bounds.check(value)
+        if code:
+            raise fail(code)
+    entries = attr.max_entries
+    if row.pow2_pages and (entries & (entries - 1) or entries % PAGE):
+        raise fail(errno.EINVAL)
+    if family is HashMap and attr.key_size + attr.value_size >= KMALLOC_MAX - ELEMENT_OVERHEAD:
+        raise fail(errno.E2BIG)
+    return family
+
+
+def create_map(attr: Any, *, ncpu: int, inner: Any = None) -> Map:
+    """A new map of an attr (`MapAttr` or abi.attrs.MapCreateAttr); BpfError with Linux's errno where it may not be."""
+    return check_attr(attr)(attr, ncpu=ncpu)
+
+
+def adopt_map(fd: int) -> Map | None:
+    """The map behind a descriptor that another process made (fork, SCM_RIGHTS, a pin); None where it is none."""
+    try:
+        size = os.fstat(fd).st_size
+        if size < 2 * PAGE or size % PAGE:
+            return None
+        raw = os.pread(fd, TRAILER.size, size - PAGE)
+        fields = TRAILER.unpack(raw)
+    except (OSError, ValueError, TypeError) as e:
+        if isinstance(e, OSError) and e.errno == errno.EBADF:
+            raise
+        return None
+    except struct.error:  # shorter than a trailer
+        return None
+    magic, version, map_type, key, value, entries, flags, ncpu, btf_key, btf_value, frozen, _, extra, name = fields
+    if magic != MAGIC or version != TRAILER_VERSION:
+        return None
+    attr = MapAttr(map_type, key, value, entries, flags, name, extra, btf_key, btf_value)
+    found = check_attr(attr)(attr, ncpu=ncpu, region=Region.from_fd(fd))
+    found.frozen = bool(frozen)
+    return found
