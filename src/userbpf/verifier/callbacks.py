@@ -1,33 +1,303 @@
-"""Calls that are more than a call: callbacks of helpers, global functions, constant strings."""
+"""Calls that are more than a call: callbacks of helpers, global functions, constant strings.
+
+A callback that runs within the helper is checked as if the call instruction were a loop: one path goes on behind the call,
+another goes into the callback and comes back to the call itself. What the loop changed and nothing relied on is
+widened on the way back, so that the second time round usually finds the state it knows.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier import precision
-from userbpf.verifier.regs import Reg
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.abi.enums import HelperId
+from userbpf.verifier import access, btf_info, precision
+from userbpf.verifier.log import picture
+from userbpf.verifier.regs import (
+    CTX,
+    MAP_KEY,
+    MAP_PTR,
+    MAP_VALUE,
+    MAYBE_NULL,
+    MEM,
+    NOT_INIT,
+    SCALAR,
+    ST_SPILL,
+    UNINIT,
+    UNKNOWN_REG,
+    ZERO,
+    Reg,
+    type_name,
+)
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.state import Frame, State
 
 if TYPE_CHECKING:
     from userbpf.verifier.calls import Call
     from userbpf.verifier.check import Checker
-    from userbpf.verifier.state import Frame
+
+Setup = Callable[["Call", list[Reg], Frame], None]
+
+
+# --- callbacks of helpers ------------------------------------------------------------------------------------------------
+
+
+def _setup_loop(call: Call, caller: list[Reg], callee: Frame) -> None:
+    callee.regs[1] = UNKNOWN_REG
+    callee.regs[2] = caller[3]
+
+
+def _setup_each(call: Call, caller: list[Reg], callee: Frame) -> None:
+    map_reg = caller[1]
+    callee.regs[1] = map_reg
+    callee.regs[2] = (MAP_KEY, ZERO, 0, 0, map_reg[4])
+    callee.regs[3] = (MAP_VALUE, ZERO, 0, 0, map_reg[4])
+    callee.regs[4] = caller[3]
+
+
+_SETUPS: Final[dict[HelperId, Setup]] = {HelperId.loop: _setup_loop, HelperId.for_each_map_elem: _setup_each}
 
 
 def call(the_call: Call) -> int | None:
-    raise Reject(EINVAL, f"callbacks of {the_call.name} are not supported")
+    """The helper runs a function of the program before it returns; None: go on behind the call too."""
+    ck = the_call.ck
+    helper = the_call.row.id
+    setup = _SETUPS.get(helper)
+    if setup is None:
+        raise Reject(EINVAL, f"callbacks of {the_call.name} are not supported")
+    frame = ck.frame
+    if helper == HelperId.loop:
+        _loop_flags(ck, the_call.pc)
+        ck.mark_precise(1)
+        if frame.callback_depth >= ck.regs[1][1].umax:
+            frame.callback_depth = 0
+            if ck.log.level2:
+                ck.log.put(f"frame{frame.frameno} bpf_loop iteration limit reached")
+            return None
+    elif helper == HelperId.for_each_map_elem:
+        if the_call.map is None or the_call.map.index < 0:
+            raise Reject(EINVAL, "callbacks over inner maps are not supported")
+    _push(the_call, setup)
+    return None
+
+
+def _loop_flags(ck: Checker, pc: int) -> None:
+    """Zero flags let the helper be inlined; Linux then relies on them at every visit."""
+    fits = ck.loop_inline.get(pc, True)
+    reg = ck.regs[4]
+    zero = reg[0] == SCALAR and reg[1] is ZERO
+    if fits and zero:
+        ck.mark_precise(4)
+    ck.loop_inline[pc] = fits and zero
+
+
+def _push(the_call: Call, setup: Setup) -> None:
+    ck = the_call.ck
+    pc, number = the_call.pc, the_call.subprog
+    check_arguments(ck, number)
+    caller = ck.frame
+    callee = ck.enter_frame(pc, number)
+    callee.in_callback = True
+    callee.callback_ret = (0, 1)
+    setup(the_call, caller.regs, callee)
+    other = ck.push(ck.cfg.starts[number], pc)
+    other.callback_unroll_depth += 1
+    other.frames[-1].callback_depth += 1
+    other.frames.append(callee)
+    ck.frame.callback_depth = 0
 
 
 def leave(ck: Checker, pc: int) -> int:
-    raise Reject(EINVAL, "callbacks are not supported")
+    """A callback returns: back to the call itself."""
+    st = ck.st
+    callee, caller = st.frames[-1], st.frames[-2]
+    ck.live_stack.update(callee.instance)
+    reg = callee.regs[0]
+    if reg[0] != SCALAR:
+        raise Reject(EACCES, "R0 not a scalar value")
+    from userbpf.verifier import results
+
+    assert callee.callback_ret is not None
+    results.require_range(ck, reg, callee.callback_ret, "At callback return")
+    if ck.log.on:
+        ck.log.put("returning from callee:")
+        ck.log.state("", picture(callee, st.refs))
+        ck.log.put(f"to caller at {callee.callsite}:")
+        ck.log.state("", picture(caller, st.refs))
+    st.frames.pop()
+    ck.set_state(st)
+    before = _previous(st, callee.callsite)
+    if before is not None:
+        _same_references(before, st)
+        _widen(before, st)
+    ck.print_from = True
+    return callee.callsite
+
+
+def _previous(st: State, pc: int) -> State | None:
+    """The kept state at the same call, nearest on the way here."""
+    old = st.parent
+    while old is not None:
+        if old.pc == pc and len(old.frames) == len(st.frames):
+            if all(a.callsite == b.callsite for a, b in zip(old.frames, st.frames, strict=True)):
+                return old
+        old = old.parent
+    return None
+
+
+def _same_references(old: State, cur: State) -> None:
+    if len(old.refs) != len(cur.refs):
+        held = next((r for r in cur.refs if r not in old.refs), None)
+        text = f"Unreleased reference id={held.id} alloc_insn={held.pc}\n" if held is not None else ""
+        raise Reject(EINVAL, text + "BPF_EXIT instruction in callback would lead to reference leak")
+
+
+def _widen(old: State, cur: State) -> None:
+    """What differs from the round before and mattered to nothing becomes unknown."""
+    for a, b in zip(old.frames, cur.frames, strict=True):
+        for i in range(10):
+            new = _widened(a.regs[i], b.regs[i], a.precise_regs >> i & 1)
+            if new is not b.regs[i]:
+                b.regs[i] = new
+        for i, (types, spill) in enumerate(b.stack):
+            if i >= len(a.stack) or spill is None or types[7] != ST_SPILL:
+                continue
+            before = a.stack[i][1]
+            if before is None or a.stack[i][0][7] != ST_SPILL:
+                continue
+            new = _widened(before, spill, a.precise_slots >> i & 1)
+            if new is not spill:
+                b.stack[i] = (types, new)
+
+
+def _widened(old: Reg, cur: Reg, precise: int) -> Reg:
+    if old[0] != SCALAR or cur[0] != SCALAR or precise:
+        return cur
+    if old[1] is cur[1] and old[2] == cur[2] and old[3] == cur[3]:
+        return cur
+    return UNKNOWN_REG
+
+
+# --- arguments by prototype ------------------------------------------------------------------------------------------------
+
+
+def check_arguments(ck: Checker, number: int) -> int:
+    """Registers against the function's prototype: 0, or an errno; what is wrong stands in the log."""
+    func = btf_info.prepare(ck, number)
+    if func is None:
+        return EINVAL
+    wrong = _arguments(ck, func)
+    if wrong and func.linkage == btf_info.STATIC:
+        func.args = None  # its BTF is not believed any more, and not spoken of again
+    return wrong
+
+
+def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
+    is_global = func.linkage == btf_info.GLOBAL
+    if func.args is None:
+        if func.wrong and is_global:
+            ck.say(func.wrong)
+        return EINVAL
+    for i, arg in enumerate(func.args, 1):
+        reg = ck.regs[i]
+        if arg.kind == "scalar":
+            if reg[0] != SCALAR:
+                ck.say(f"R{i} is not a scalar")
+                return EINVAL
+        elif arg.kind == "ctx":
+            try:
+                access.fixed_offset(ck, i, reg)
+            except Reject as refusal:
+                ck.say(refusal.text)
+                return refusal.errno
+            if reg[0] != CTX:
+                ck.say(f"arg#{i - 1} expects pointer to ctx")
+                return EINVAL
+        else:
+            wrong = _memory_argument(ck, i, reg, arg.size)
+            if wrong is not None:
+                ck.say(wrong.text)
+                return wrong.errno if reg[0] == NOT_INIT else EINVAL
+    return 0
+
+
+def _memory_argument(ck: Checker, number: int, reg: Reg, size: int) -> Reject | None:
+    from userbpf.verifier.calls import check_memory
+
+    if reg[0] == NOT_INIT:
+        return Reject(EACCES, "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed")
+    if reg[0] == SCALAR and reg[1] is ZERO:
+        return None
+    try:
+        saved = ck.regs[number]
+        if reg[0] & MAYBE_NULL:
+            ck.regs[number] = (reg[0] & ~MAYBE_NULL, *reg[1:])
+        try:
+            check_memory(ck, number, size)
+        finally:
+            ck.regs[number] = saved
+    except Reject as refusal:
+        return refusal
+    return None
+
+
+# --- global functions ------------------------------------------------------------------------------------------------------
 
 
 def call_global(ck: Checker, pc: int, number: int) -> int:
-    raise Reject(EINVAL, "global functions are not supported")
+    """Checked once elsewhere; here only the arguments count, and r0 is any number."""
+    wrong = check_arguments(ck, number)
+    assert ck.prog_btf is not None
+    func = ck.prog_btf.funcs[number]
+    if wrong:
+        raise Reject(wrong, f"Caller passes invalid args into func#{number} ('{func.name}')")
+    ck.live_stack.commit(ck.frame.instance, pc)
+    func.called = True
+    ck.say(f"Func#{number} ('{func.name}') is global and assumed valid.")
+    if ck.moves_packet(number):
+        from userbpf.verifier.calls import clear_packet_pointers
+
+        clear_packet_pointers(ck)
+    regs = ck.regs
+    for i in range(6):
+        regs[i] = UNINIT
+    regs[0] = UNKNOWN_REG
+    return pc + 1
+
+
+def global_arguments(ck: Checker, number: int, frame: Frame) -> None:
+    """Any arguments that fit the prototype."""
+    func = btf_info.prepare(ck, number)
+    assert func is not None
+    if func.args is None:
+        raise Reject(EINVAL, func.wrong or "")
+    for i, arg in enumerate(func.args, 1):
+        if arg.kind == "scalar":
+            frame.regs[i] = UNKNOWN_REG
+        elif arg.kind == "ctx":
+            frame.regs[i] = (CTX, ZERO, 0, 0, None)
+        elif arg.nullable:
+            frame.regs[i] = (MEM | MAYBE_NULL, ZERO, ck.new_id(), 0, (arg.size, 0))
+        else:
+            frame.regs[i] = (MEM, ZERO, 0, 0, (arg.size, 0))
+
+
+# --- constant strings, slots -----------------------------------------------------------------------------------------------
 
 
 def constant_string(the_call: Call, number: int, reg: Reg) -> None:
-    raise Reject(EINVAL, "constant strings are not supported")
+    """A zero-terminated string in a frozen read-only map."""
+    ck = the_call.ck
+    use = reg[4][0]
+    if not use.constant:
+        raise Reject(EACCES, f"R{number} does not point to a readonly map'")
+    if reg[1].mask:
+        raise Reject(EACCES, f"R{number} is not a constant address'")
+    access.region(ck, number, reg, reg[3], 1, use.shape.value_size, False)
+    off = reg[3] + access.signed(reg[1].value)
+    data = use.peek(off, use.shape.value_size - off)
+    if data is None or b"\0" not in data:
+        raise Reject(EINVAL, "string is not zero-terminated")
 
 
 def mark_slot_precise(ck: Checker, frame: Frame, index: int) -> None:
@@ -35,3 +305,6 @@ def mark_slot_precise(ck: Checker, frame: Frame, index: int) -> None:
     wanted = precision.Wanted(len(ck.st.frames) - 1)
     wanted.slots[frame.frameno] = 1 << index
     precision.trace(ck, ck.st, wanted, ck.pc)
+
+
+__all__ = ["MAP_PTR", "call", "call_global", "constant_string", "leave", "type_name"]

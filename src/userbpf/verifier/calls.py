@@ -70,8 +70,8 @@ from userbpf.verifier.regs import (
     scalar,
     type_name,
 )
-from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, Reject
-from userbpf.verifier.state import Frame, Ref
+from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
+from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
@@ -182,6 +182,8 @@ _SOCKMAP_UPDATERS: Final = frozenset(
      ProgType.FLOW_DISSECTOR, ProgType.SK_LOOKUP, ProgType.SOCK_OPS)
 )  # fmt: skip
 _ELIDE: Final = (MapType.ARRAY, MapType.PERCPU_ARRAY)
+
+_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
 
 _READ_WRITE_PACKETS: Final = frozenset(
     (ProgType.SCHED_CLS, ProgType.SCHED_ACT, ProgType.XDP, ProgType.LWT_XMIT, ProgType.SK_SKB, ProgType.SK_MSG,
@@ -704,6 +706,13 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
     return None
 
 
+def check_memory(ck: Checker, number: int, size: int) -> None:
+    """Register `number` points at `size` bytes that a global function reads and writes."""
+    call = Call(ck, ck.pc, HELPERS[HelperId.map_lookup_elem], ())
+    call.memory(number, size, False, False, False)
+    call.memory(number, size, True, False, False)
+
+
 # --- references, packets -----------------------------------------------------------------------------------------------------
 
 
@@ -732,8 +741,31 @@ def _invalidate(ck: Checker, dead: Callable[[Reg], bool]) -> None:
         regs = frame.regs
         for i in range(11):
             if dead(regs[i]):
-                regs[i] = UNKNOWN_REG if not ck.allow_ptr_leaks else UNINIT
+                regs[i] = UNKNOWN_REG
     map_regs(ck.st, lambda reg: UNKNOWN_REG if dead(reg) else reg)
+
+
+def packet_movers(ck: Checker) -> set[int]:
+    """Subprograms that may move packet data, themselves or through others."""
+    cfg = ck.cfg
+    movers: set[int] = set()
+    edges: list[tuple[int, int]] = []
+    for pc, insn in enumerate(ck.insns):
+        if insn.code != 0x85:
+            continue
+        number = cfg.subprog_of[pc]
+        if insn.src == PSEUDO_CALL:
+            edges.append((number, cfg.subprog_of[pc + insn.imm + 1]))
+        elif insn.src == 0 and insn.imm in _MOVERS:
+            movers.add(number)
+    changed = True
+    while changed:
+        changed = False
+        for caller, callee in edges:
+            if callee in movers and caller not in movers:
+                movers.add(caller)
+                changed = True
+    return movers
 
 
 def map_value_found(reg: Reg) -> Reg:
@@ -756,7 +788,8 @@ def map_value_found(reg: Reg) -> Reg:
 def call_subprog(ck: Checker, pc: int, number: int) -> int:
     if ck.is_global(number):
         return callbacks.call_global(ck, pc, number)
-    callee = enter(ck, pc, number)
+    callbacks.check_arguments(ck, number)
+    callee = ck.enter_frame(pc, number)
     caller = ck.frame
     for i in range(1, 6):
         callee.regs[i] = caller.regs[i]
@@ -773,20 +806,6 @@ def call_subprog(ck: Checker, pc: int, number: int) -> int:
     return ck.cfg.starts[number]
 
 
-def enter(ck: Checker, callsite: int, number: int) -> Frame:
-    """A fresh frame for the subprogram."""
-    st = ck.st
-    depth = len(st.frames)
-    if depth >= MAX_FRAMES:
-        raise Reject(E2BIG, f"the call stack of {depth + 1} frames is too deep")
-    callee = Frame(callsite, depth, number)
-    callee.regs[10] = (STACK, ZERO, 0, 0, depth)
-    outer = ck.frame.instance
-    assert outer is not None
-    callee.instance = ck.live_stack.instance((*outer.chain, callsite), ck.cfg.starts[number], outer, callsite)
-    return callee
-
-
 def exit_step(pc: int) -> Step:
     def leave(ck: Checker) -> int:
         st = ck.st
@@ -796,7 +815,10 @@ def exit_step(pc: int) -> Step:
             leak(ck, "BPF_EXIT instruction in main prog")
         from userbpf.verifier import results
 
-        results.check_return(ck)
+        if st.frames[0].subprog:
+            results.check_subprog_return(ck)
+        else:
+            results.check_return(ck)
         return DONE
 
     return leave

@@ -14,7 +14,7 @@ from typing import Final
 
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, calls, jump, maps, precision, prune, results
+from userbpf.verifier import access, alu, btf_info, calls, jump, maps, precision, prune, results
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
 from userbpf.verifier.context import CtxRules
@@ -109,11 +109,15 @@ class Checker:
         self.last_id = 0
         self.note_entry = False
 
+        self.prog_btf: btf_info.ProgBtf | None = None
+        self.loop_inline: dict[int, bool] = {}
+        self._movers: set[int] | None = None
+
         self.scratch_regs = 0
         self.scratch_slots = 0
         self.print_from = False
-        self.last_line_info: tuple[int, int, int, int] | None = None
-        self.line_info_at: dict[int, tuple[int, int, int, int]] = {}
+        self.last_line = -1
+        self.line_of: list[int] = []  # instruction -> the one whose source line it belongs to
 
         self.processed = 0
         self.jumps_processed = 0
@@ -152,6 +156,7 @@ class Checker:
             raise Reject(E2BIG)
         if self.req.caps.bpf is False:
             raise Reject(EPERM, "programs without CAP_BPF are not supported")
+        btf_info.check_early(self)
         starts = find_subprogs(insns)
         if self.log.level2:
             for number, start in enumerate(starts):
@@ -197,12 +202,11 @@ class Checker:
         self.scratch_all()
         self.prev_pc = -1
         self.pc = start
-        self.last_line_info = None
+        self.last_line = -1
         self.print_from = False
-        mark = self.log.mark()
         self._paths()
-        if self.log.on and not self.log.level2:
-            self.log.cut(mark)
+        if not self.log.level2:
+            self.log.cut(0)
 
     def _paths(self) -> None:
         insns = self.insns
@@ -407,7 +411,9 @@ class Checker:
             reg = known(insn.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
         elif src == maps.PSEUDO_FUNC:
             number = self.cfg.subprog_of[pc + insn.imm + 1]
-            if self.is_global(number):
+            if self.prog_btf is None:
+                raise Reject(EINVAL, "missing btf func_info")
+            if self.prog_btf.funcs[number].linkage != btf_info.STATIC:
                 raise Reject(EINVAL, "callback function not static")
             self.facts[pc] = Fact(subprog=number)
             self.subprogs[number].callback = True
@@ -503,6 +509,24 @@ class Checker:
         hist.append(Hist(self.pc, self.st.last_pc, slot, linked))
         self.note_entry = True
 
+    def enter_frame(self, callsite: int, number: int) -> Frame:
+        """A fresh frame for a subprogram that is called at `callsite`."""
+        depth = len(self.st.frames)
+        if depth >= MAX_FRAMES:
+            raise Reject(E2BIG, f"the call stack of {depth + 1} frames is too deep")
+        callee = Frame(callsite, depth, number)
+        callee.regs[10] = _FPS[depth]
+        self.scratch_all()
+        outer = self.frame.instance
+        callee.instance = self.live_stack.instance((*outer.chain, callsite), self.cfg.starts[number], outer, callsite)
+        return callee
+
+    def moves_packet(self, number: int) -> bool:
+        """Whether a subprogram, or one that it calls, may move packet data."""
+        if self._movers is None:
+            self._movers = calls.packet_movers(self)
+        return number in self._movers
+
     # --- what others ask ----------------------------------------------------------------------------------------------------
     def is_global(self, number: int) -> bool:
         return number in self.globals
@@ -589,7 +613,7 @@ class Checker:
             self._print_scratched(self.pc)
 
     def line_info(self, pc: int) -> None:
-        if self.line_info_at:
+        if self.line_of:
             results.print_line_info(self, pc)
 
     def _scratch_marks(self) -> list[int]:

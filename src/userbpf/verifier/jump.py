@@ -216,14 +216,14 @@ def _split(
             oregs[s] = _with(src, src_true)
         return
     if s >= 0 and not is32 and op in (JEQ, JNE) and dst[0] != SCALAR and src[0] != SCALAR:
-        if _equal_pointers(ck, here, other, d, s, dst, src, op):
+        if _equal_pointers(here, other, d, s, dst, src, op):
             return
     if s < 0 and not is32 and op in (JEQ, JNE) and src[1] is ZERO and dst[0] & MAYBE_NULL:
         null_state, good_state = (other, here) if op == JEQ else (here, other)
         mark_null(ck, null_state, dst, True)
         mark_null(ck, good_state, dst, False)
         return
-    if s >= 0 and not is32 and _compare_packets(here, other, dst, src, op):
+    if s >= 0 and not is32 and _compare_packets(here, other, d, s, dst, src, op):
         return
     if dst[0] != SCALAR and not ck.allow_ptr_leaks:
         raise Reject(EACCES, f"R{d} pointer comparison prohibited")
@@ -235,16 +235,21 @@ def _with(reg: Reg, val: Val) -> Reg:
     return (reg[0], val, reg[2], reg[3], reg[4])
 
 
-def _equal_pointers(ck: Checker, here: State, other: State, d: int, s: int, dst: Reg, src: Reg, op: int) -> bool:
+def _equal_pointers(here: State, other: State, d: int, s: int, dst: Reg, src: Reg, op: int) -> bool:
     """Equal to a pointer that is not null means not null."""
     eq = other if op == JEQ else here
     if src[0] & MAYBE_NULL and not dst[0] & MAYBE_NULL and dst[0] & BASE_MASK != BTF_ID:
-        mark_null(ck, eq, src, False)
+        eq.frames[-1].regs[s] = _known_good(src)
         return True
     if dst[0] & MAYBE_NULL and not src[0] & MAYBE_NULL and src[0] & BASE_MASK != BTF_ID:
-        mark_null(ck, eq, dst, False)
+        eq.frames[-1].regs[d] = _known_good(dst)
         return True
     return False
+
+
+def _known_good(reg: Reg) -> Reg:
+    """Only this register, and it keeps its id: its copies are not looked for."""
+    return (reg[0] & ~MAYBE_NULL, *reg[1:])
 
 
 # --- null checks ---------------------------------------------------------------------------------------------------------
@@ -298,28 +303,28 @@ def map_regs(st: State, change: Callable[[Reg], Reg]) -> None:
 # --- packets -------------------------------------------------------------------------------------------------------------
 
 
-def _compare_packets(here: State, other: State, dst: Reg, src: Reg, op: int) -> bool:
+def _compare_packets(here: State, other: State, d: int, s: int, dst: Reg, src: Reg, op: int) -> bool:
     """Packet pointer against the end (or meta data against the packet): how many bytes exist."""
     if (dst[0] == PACKET and src[0] == PACKET_END) or (dst[0] == PACKET_META and _is_start(src)):
-        pkt = dst
+        pkt, regno = dst, d
     elif (dst[0] == PACKET_END and src[0] == PACKET) or (_is_start(dst) and src[0] == PACKET_META):
-        pkt = src
+        pkt, regno = src, s
         op = {JGT: JLT, JLT: JGT, JGE: JLE, JLE: JGE}.get(op, op)
     else:
         return False
     # now: pkt op end
     if op == JGT:
         _found(here, pkt, False)
-        _mark_end(other, pkt, True)
+        _mark_end(other, regno, pkt, True)
     elif op == JLT:
         _found(other, pkt, True)
-        _mark_end(here, pkt, False)
+        _mark_end(here, regno, pkt, False)
     elif op == JGE:
         _found(here, pkt, True)
-        _mark_end(other, pkt, False)
+        _mark_end(other, regno, pkt, False)
     elif op == JLE:
         _found(other, pkt, False)
-        _mark_end(here, pkt, True)
+        _mark_end(here, regno, pkt, True)
     else:
         return False
     return True
@@ -347,16 +352,12 @@ def _found(st: State, pkt: Reg, open_end: bool) -> None:
     map_regs(st, change)
 
 
-def _mark_end(st: State, pkt: Reg, beyond: bool) -> None:
-    """On this way the pointer itself is at the end or beyond it."""
+def _mark_end(st: State, regno: int, pkt: Reg, beyond: bool) -> None:
+    """On this way the register itself points at the end or beyond it."""
     if pkt[0] != PACKET:
         return
     mark = BEYOND_PKT_END if beyond else AT_PKT_END
-    regs = st.frames[-1].regs
-    for i in range(11):
-        if regs[i] == pkt:
-            regs[i] = (pkt[0], pkt[1], pkt[2], pkt[3], mark)
-            break
+    st.frames[-1].regs[regno] = (pkt[0], pkt[1], pkt[2], pkt[3], mark)
 
 
 # --- linked scalars --------------------------------------------------------------------------------------------------------

@@ -77,10 +77,8 @@ AT_PKT_END: Final = -1
 BEYOND_PKT_END: Final = -2
 
 SOCK_TYPES: Final = frozenset((SOCKET, SOCK_COMMON, TCP_SOCK, XDP_SOCK))
-# pointers that can be nothing but null-free memory: a comparison with 0 is predicted
-NEVER_NULL: Final = frozenset(
-    (CTX, MAP_PTR, MAP_VALUE, MAP_KEY, STACK, PACKET, PACKET_META, PACKET_END, SOCKET, SOCK_COMMON, TCP_SOCK, FUNC)
-)
+# pointers whose comparison with 0 is predicted; Linux leaves context, stack and packet out
+NEVER_NULL: Final = frozenset((MAP_PTR, MAP_VALUE, MAP_KEY, SOCKET, SOCK_COMMON, TCP_SOCK))
 
 NAMES: Final[dict[int, str]] = {
     NOT_INIT: "?",

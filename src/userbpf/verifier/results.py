@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.spec.progs import PROGS
+from userbpf.verifier import btf_info, callbacks
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC
 from userbpf.verifier.domain import bounds_text
-from userbpf.verifier.regs import CTX_REG, NOT_INIT, SCALAR, Reg
+from userbpf.verifier.regs import CTX_REG, NOT_INIT, SCALAR, Reg, type_name
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.state import Frame
 
@@ -27,7 +28,42 @@ def check_all(ck: Checker) -> None:
         frame.regs[1] = CTX_REG
 
     ck.check_function(0, setup)
+    _check_globals(ck)
     check_depth(ck)
+
+
+def _check_globals(ck: Checker) -> None:
+    """Global functions that something calls, each for any arguments of its prototype."""
+    if ck.prog_btf is None:
+        return
+    again = True
+    while again:
+        again = False
+        for number in sorted(ck.globals):
+            func = ck.prog_btf.funcs[number]
+            if func.verified or not func.called:
+                continue
+            if ck.log.on:
+                ck.say(f"Validating {func.name}() func#{number}...")
+
+            def setup(frame: Frame, number: int = number) -> None:
+                callbacks.global_arguments(ck, number, frame)
+
+            ck.check_function(number, setup)
+            func.verified = again = True
+            if ck.log.on:
+                ck.say(f"Func#{number} ('{func.name}') is safe for any args that match its prototype")
+
+
+def check_subprog_return(ck: Checker) -> None:
+    """r0 at the end of a global function."""
+    reg = ck.regs[0]
+    if reg[0] == NOT_INIT:
+        raise Reject(EACCES, "R0 !read_ok")
+    if ck.log.on:
+        ck.scratch_regs |= 1
+    if reg[0] != SCALAR:
+        raise Reject(EINVAL, f"At subprogram exit the register R0 is not a scalar value ({type_name(reg[0])})")
 
 
 # --- return values -----------------------------------------------------------------------------------------------------------
@@ -51,8 +87,6 @@ def check_return(ck: Checker) -> None:
 
 def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str) -> None:
     if reg[0] != SCALAR:
-        from userbpf.verifier.regs import type_name
-
         raise Reject(EINVAL, f"{when} the register R0 is not a known value ({type_name(reg[0])})")
     ck.mark_precise(0)
     val = reg[1]
@@ -123,6 +157,17 @@ def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
     """func_info and line_info, where given."""
     if not ck.req.func_info:
         _abnormal_returns(ck, starts)
+    btf_info.check(ck, starts)
+    found = ck.prog_btf
+    if found is None:
+        return
+    ck.globals = {n for n, func in enumerate(found.funcs) if n and func.linkage == btf_info.GLOBAL}
+    if found.lines:
+        current = -1
+        for pc in range(len(ck.insns)):
+            if pc in found.lines:
+                current = pc
+            ck.line_of.append(current)
 
 
 def _abnormal_returns(ck: Checker, starts: Sequence[int]) -> None:
@@ -137,11 +182,21 @@ def _abnormal_returns(ck: Checker, starts: Sequence[int]) -> None:
 
 
 def name_subprogs(ck: Checker) -> None:
-    """Names from BTF."""
+    """Names and linkage from BTF."""
+    if ck.prog_btf is None:
+        return
+    for number, (sub, func) in enumerate(zip(ck.subprogs, ck.prog_btf.funcs, strict=True)):
+        sub.name = func.name
+        sub.is_global = number in ck.globals
 
 
 def print_line_info(ck: Checker, pc: int) -> None:
     """The source line, where it changes."""
+    line = ck.line_of[pc]
+    if line == ck.last_line or line < 0 or ck.prog_btf is None:
+        return
+    ck.last_line = line
+    ck.log.put("; " + btf_info.line_text(ck.prog_btf.lines[line]))
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------------

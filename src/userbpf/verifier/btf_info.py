@@ -1,0 +1,314 @@
+"""What BTF says of the program itself: its functions with their linkage and prototypes, and the source line of each instruction.
+
+A global function is checked once, for any arguments that fit its prototype, and calls of it are checked against the
+prototype alone; a static one is checked anew at every call. Types of arguments are few: numbers, the context, and
+memory of a known size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import ProgType
+from userbpf.btf import (
+    Btf,
+    Const,
+    DeclTag,
+    Enum,
+    Func,
+    FuncProto,
+    Fwd,
+    Int,
+    Ptr,
+    Restrict,
+    Struct,
+    Type,
+    Typedef,
+    TypeTag,
+    Union,
+    Void,
+    Volatile,
+)
+from userbpf.errors import BtfError
+from userbpf.verifier.reject import EINVAL, Reject
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+STATIC: Final = 0
+GLOBAL: Final = 1
+
+_CTX_STRUCT: Final[dict[ProgType, str]] = {
+    ProgType.SOCKET_FILTER: "__sk_buff",
+    ProgType.SCHED_CLS: "__sk_buff",
+    ProgType.SCHED_ACT: "__sk_buff",
+    ProgType.XDP: "xdp_md",
+    ProgType.CGROUP_SKB: "__sk_buff",
+    ProgType.CGROUP_SOCK: "bpf_sock",
+    ProgType.CGROUP_SOCK_ADDR: "bpf_sock_addr",
+    ProgType.LWT_IN: "__sk_buff",
+    ProgType.LWT_OUT: "__sk_buff",
+    ProgType.LWT_XMIT: "__sk_buff",
+    ProgType.LWT_SEG6LOCAL: "__sk_buff",
+    ProgType.SOCK_OPS: "bpf_sock_ops",
+    ProgType.SK_SKB: "__sk_buff",
+    ProgType.SK_MSG: "sk_msg_md",
+    ProgType.FLOW_DISSECTOR: "__sk_buff",
+    ProgType.KPROBE: "bpf_user_pt_regs_t",
+    ProgType.PERF_EVENT: "bpf_perf_event_data",
+    ProgType.RAW_TRACEPOINT: "bpf_raw_tracepoint_args",
+    ProgType.RAW_TRACEPOINT_WRITABLE: "bpf_raw_tracepoint_args",
+    ProgType.CGROUP_DEVICE: "bpf_cgroup_dev_ctx",
+    ProgType.CGROUP_SYSCTL: "bpf_sysctl",
+    ProgType.CGROUP_SOCKOPT: "bpf_sockopt",
+    ProgType.SK_REUSEPORT: "sk_reuseport_md",
+    ProgType.SK_LOOKUP: "bpf_sk_lookup",
+    ProgType.NETFILTER: "bpf_nf_ctx",
+}
+
+
+@dataclass(slots=True)
+class Arg:
+    """One argument of a function: "scalar", "ctx" or "mem" of `size` bytes (that may be null)."""
+
+    kind: str
+    size: int = 0
+    nullable: bool = False
+
+
+@dataclass(slots=True)
+class FuncBtf:
+    """What BTF says of one subprogram. `args` is None until the prototype was looked at; `wrong` says why it cannot be."""
+
+    name: str
+    linkage: int
+    proto: FuncProto
+    type_id: int
+    args: list[Arg] | None = None
+    wrong: str | None = None
+    looked: bool = False
+    called: bool = False
+    verified: bool = False
+
+
+@dataclass(slots=True)
+class ProgBtf:
+    """All functions (by subprogram number) and source lines."""
+
+    btf: Btf
+    funcs: list[FuncBtf] = field(default_factory=list)
+    # first instruction -> (file, text, line)
+    lines: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+
+
+def check_early(ck: Checker) -> None:
+    """func_info by itself, before anything of the program is looked at."""
+    req = ck.req
+    if not req.func_info or req.btf is None:
+        return
+    previous = 0
+    for number, (off, type_id) in enumerate(req.func_info):
+        if number == 0:
+            if off:
+                ck.log.raw(f"nonzero insn_off {off} for the first func info record")
+                raise Reject(EINVAL)
+        elif off <= previous:
+            ck.log.raw(f"same or smaller insn offset ({off}) than previous func info record ({previous})")
+            raise Reject(EINVAL)
+        func = _type(req.btf, type_id)
+        if not isinstance(func, Func):
+            ck.log.raw(f"invalid type id {type_id} in func info")
+            raise Reject(EINVAL)
+        if not isinstance(_type(req.btf, func.type), FuncProto):
+            raise Reject(EINVAL)
+        previous = off
+
+
+def _type(btf: Btf, type_id: int) -> Type | None:
+    try:
+        return btf.by_id(type_id)
+    except (BtfError, IndexError, KeyError):
+        return None
+
+
+def check(ck: Checker, starts: Sequence[int]) -> None:
+    """func_info against the subprograms, then line_info."""
+    req = ck.req
+    if not req.func_info or req.btf is None:
+        return
+    btf = req.btf
+    if len(req.func_info) != len(starts):
+        raise Reject(EINVAL, "number of funcs in func_info doesn't match number of subprogs")
+    found = ProgBtf(btf)
+    for start, (off, type_id) in zip(starts, req.func_info, strict=True):
+        if start != off:
+            raise Reject(EINVAL, "func_info BTF section doesn't match subprog layout in BPF program")
+        func = _type(btf, type_id)
+        assert isinstance(func, Func)
+        proto = _type(btf, func.type)
+        assert isinstance(proto, FuncProto)
+        found.funcs.append(FuncBtf(func.name, func.linkage, proto, type_id))
+    _returns(ck, starts, found)
+    ck.prog_btf = found
+    _lines(ck, starts, found)
+
+
+def _returns(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
+    """A packet load or tail call may leave a subprogram at once: then it must return a number."""
+    ends = [*starts[1:], len(ck.insns)]
+    for number in range(1, len(starts)):
+        result = strip(found.btf, found.funcs[number].proto.type)
+        if isinstance(result, Int | Enum):
+            continue
+        for insn in ck.insns[starts[number] : ends[number]]:
+            if insn.code & 7 == 0 and insn.code & 0xE0 in (0x20, 0x40):
+                raise Reject(EINVAL, "LD_ABS is only allowed in functions that return 'int'.")
+            if insn.code == 0x85 and insn.src == 0 and insn.imm == 12:
+                raise Reject(EINVAL, "tail_call is only allowed in functions that return 'int'.")
+
+
+def _lines(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
+    info = ck.req.line_info
+    if not info:
+        return
+    n = len(ck.insns)
+    number = 0
+    previous = 0
+    for i, (off, file_off, line_off, line_col) in enumerate(info):
+        if (i and off <= previous) or off >= n:
+            raise Reject(EINVAL, f"Invalid line_info[{i}].insn_off:{off} (prev_offset:{previous} prog->len:{n})")
+        if ck.insns[off].code == 0:
+            raise Reject(EINVAL, f"Invalid insn code at line_info[{i}].insn_off")
+        file_name = _text(found.btf, file_off)
+        text = _text(found.btf, line_off)
+        if file_name is None or text is None:
+            raise Reject(EINVAL, f"Invalid line_info[{i}].line_off or .file_name_off")
+        if number < len(starts):
+            if off == starts[number]:
+                number += 1
+            elif starts[number] < off:
+                raise Reject(EINVAL, f"missing bpf_line_info for func#{number}")
+        found.lines[off] = (file_name, text, line_col >> 10)
+        previous = off
+    if number != len(starts):
+        raise Reject(EINVAL, f"missing bpf_line_info for func#{number}")
+
+
+def _text(btf: Btf, off: int) -> str | None:
+    try:
+        return btf.string(off)
+    except (BtfError, IndexError, ValueError):
+        return None
+
+
+def line_text(line: tuple[str, str, int]) -> str:
+    """`return 0; @ x.c:12`."""
+    file_name, text, number = line
+    return f"{text.lstrip()} @ {file_name.rsplit('/', 1)[-1]}:{number}"
+
+
+# --- types of arguments ----------------------------------------------------------------------------------------------------
+
+
+def strip(btf: Btf, type_id: int) -> Type:
+    """Without typedefs and qualifiers."""
+    t = btf.by_id(type_id)
+    while isinstance(t, Typedef | Const | Volatile | Restrict | TypeTag):
+        t = btf.by_id(t.type)
+    return t
+
+
+def prepare(ck: Checker, number: int) -> FuncBtf | None:
+    """The arguments of a subprogram by its prototype; None without BTF. Where they cannot be told, `wrong` is set."""
+    if ck.prog_btf is None:
+        return None
+    func = ck.prog_btf.funcs[number]
+    if func.looked:
+        return func
+    func.looked = True
+    btf = ck.prog_btf.btf
+    is_global = func.linkage == GLOBAL
+    params = func.proto.params
+    if len(params) > 5:
+        func.wrong = f"Global function {func.name}() with {len(params)} > 5 args. Buggy compiler."
+        return func
+    result = strip(btf, func.proto.type)
+    if not isinstance(result, Int | Enum):
+        func.wrong = f"Global function {func.name}() doesn't return scalar. Only those are supported."
+        return func
+    args: list[Arg] = []
+    tags = _tags(btf, func.type_id)
+    for i, param in enumerate(params):
+        arg = _argument(ck, btf, func, i, param.type, tags.get(i, ()), is_global)
+        if arg is None:
+            return func
+        args.append(arg)
+    func.args = args
+    return func
+
+
+def _tags(btf: Btf, func_id: int) -> dict[int, tuple[str, ...]]:
+    out: dict[int, tuple[str, ...]] = {}
+    for t in btf.types:
+        if isinstance(t, DeclTag) and t.type == func_id and t.name.startswith("arg:"):
+            out[t.component] = (*out.get(t.component, ()), t.name[4:])
+    return out
+
+
+def _argument(
+    ck: Checker, btf: Btf, func: FuncBtf, i: int, type_id: int, tags: tuple[str, ...], is_global: bool
+) -> Arg | None:
+    t = strip(btf, type_id)
+    unknown = [tag for tag in tags if tag not in ("ctx", "nonnull", "nullable")]
+    if unknown:
+        func.wrong = f"arg#{i} tag '{unknown[0]}' is not supported"
+        return None
+    if isinstance(t, Int | Enum):
+        return Arg("scalar")
+    if isinstance(t, Ptr):
+        target = strip(btf, t.type)
+        if "ctx" in tags or _is_ctx(ck, btf, t.type):
+            return Arg("ctx")
+        if not is_global:
+            return None
+        size = _size(btf, target)
+        if size is None:
+            func.wrong = f"arg#{i} reference type('{_kind_name(target)} {target.name}') size cannot be determined: -22"
+            return None
+        return Arg("mem", size, "nonnull" not in tags)
+    if is_global:
+        func.wrong = f"Arg#{i} type {_kind_name(t)} in {func.name}() is not supported yet."
+    return None
+
+
+def _is_ctx(ck: Checker, btf: Btf, type_id: int) -> bool:
+    wanted = _CTX_STRUCT.get(ck.req.prog_type)
+    if wanted is None:
+        return False
+    t = btf.by_id(type_id)
+    while isinstance(t, Const | Volatile | Restrict | TypeTag | Typedef):
+        if isinstance(t, Typedef) and t.name == wanted:
+            return True
+        t = btf.by_id(t.type)
+    return isinstance(t, Struct) and t.name == wanted
+
+
+def _size(btf: Btf, t: Type) -> int | None:
+    if isinstance(t, Void | Fwd | FuncProto | Func):
+        return None
+    try:
+        return btf.size_of(t.id)
+    except BtfError:
+        return None
+
+
+def _kind_name(t: Type) -> str:
+    if isinstance(t, Void):
+        return "UNKNOWN"
+    if isinstance(t, Struct):
+        return "STRUCT"
+    if isinstance(t, Union):
+        return "UNION"
+    return type(t).__name__.upper()
