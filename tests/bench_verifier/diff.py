@@ -7,8 +7,8 @@ cd tests && python -m bench_verifier.diff xdp 17            one seed: both logs 
 from __future__ import annotations
 
 import collections
-import errno
 import difflib
+import errno
 import re
 import sys
 import time

@@ -1,8 +1,8 @@
 """Path-following containment: the abstract step is driven along a concrete run, and must describe it at every instruction.
 
-No pruning, no kernel: where a conditional jump goes both ways, the concrete machine chooses. After each instruction every scalar lies
-in its tnum and all its ranges, every pointer at its base and offset, spills and zero bytes hold what they say, equal ids hold
-equal values, and a predicted branch went as predicted.
+No pruning, no kernel: where a conditional jump goes both ways, the concrete machine chooses. After each instruction every
+scalar lies in its tnum and all its ranges, every pointer at its base and offset, spills and zero bytes hold what they say,
+equal ids hold equal values, and a predicted branch went as predicted.
 """
 
 from __future__ import annotations

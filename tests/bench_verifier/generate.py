@@ -1,9 +1,9 @@
 """Random structured programs: what real ones are made of, small and mostly acceptable.
 
-Scalars and ALU of both widths, spills of four sizes, masked access to map values, packet checks, forward branches, counted loops,
-bpf-to-bpf calls with scalars and stack pointers, atomics, ring buffer records, helper calls, context fields; for socket_filter,
-xdp and sched_cls. A program is known by `(prog_type, seed, pure)`. Maps are abstract: the imm of a pseudo lddw is an index into `MAPS`, and each
-side binds it to its own fd.
+Scalars and ALU of both widths, spills of four sizes, masked access to map values, packet checks, forward branches,
+counted loops, bpf-to-bpf calls with scalars and stack pointers, atomics, ring buffer records, helper calls, context fields;
+for socket_filter, xdp and sched_cls. A program is known by `(prog_type, seed, pure)`. Maps are abstract: the imm of a pseudo
+lddw is an index into `MAPS`, and each side binds it to its own fd.
 
 `pure` programs have one result for one packet: no clock, no random number, no CPU number.
 
@@ -44,6 +44,9 @@ CTX_READ = {
     SCHED_CLS: (0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72),
     XDP: (12, 16),
 }
+# what a test run leaves the same everywhere: len, mark and cb; the receive queue
+PURE_CTX_READ = {SOCKET_FILTER: (0, 8, 48, 52, 64), SCHED_CLS: (0, 8, 48, 52, 64), XDP: (16,)}
+PURE_CTX_WRITE = {SOCKET_FILTER: (48, 52, 64), SCHED_CLS: (8, 48, 52, 64), XDP: ()}
 CTX_WRITE = {SOCKET_FILTER: (48, 52, 56, 60, 64), SCHED_CLS: (8, 32, 44, 48, 52, 56, 60, 64, 72), XDP: ()}
 PKT_DATA = {SCHED_CLS: (76, 80), XDP: (0, 4)}
 
@@ -255,7 +258,7 @@ class Generator:
         off, size = rng.choice(sorted(self.frame.slots.items()))
         if rng.random() < 0.3:
             size = rng.choice([s for s in (8, 4, 2, 1) if off % s == 0])
-        if not set(range(off, off + size)) <= self.frame.written and rng.random() < 0.9:
+        if not set(range(off, off + size)) <= self.frame.written and (rng.random() < 0.9 or self.pure):
             size = self.frame.slots[off]
         code = {8: (0x79,), 4: (0x61, 0x61, 0x81), 2: (0x69, 0x69, 0x89), 1: (0x71, 0x71, 0x91)}[size]
         reg = self.target()
@@ -448,10 +451,11 @@ class Generator:
             self.alu()
             return
         reg = self.target()
-        self.emit(0x61, reg, 6, self.rng.choice(CTX_READ[self.type]))
+        reads, writes = (PURE_CTX_READ, PURE_CTX_WRITE) if self.pure else (CTX_READ, CTX_WRITE)
+        self.emit(0x61, reg, 6, self.rng.choice(reads[self.type]))
         self.frame.live.add(reg)
-        if CTX_WRITE[self.type] and self.rng.random() < 0.3:
-            self.emit(0x63, 6, self.scalar(), self.rng.choice(CTX_WRITE[self.type]))
+        if writes[self.type] and self.rng.random() < 0.3:
+            self.emit(0x63, 6, self.scalar(), self.rng.choice(writes[self.type]))
 
     def skb_load_bytes(self) -> None:
         if self.type == XDP or not self.frame.has_ctx:
@@ -563,7 +567,23 @@ class Generator:
         self.clobber()
 
     def leave(self) -> None:
+        if self.pure and self.frame.has_ctx and self.frame.live:
+            self.fold()
+            return
         self.emit(*((0xBF, 0, self.scalar()) if self.rng.random() < 0.5 else (0xB7, 0, 0, 0, self.rng.randrange(3))))
+        self.emit(0x95)
+
+    def fold(self) -> None:
+        """All that the program knows becomes its result."""
+        first, *others = sorted(self.frame.live)
+        if first:
+            self.emit(0xBF, 0, first)
+        for reg in others:
+            self.emit(0x27, 0, 0, 0, 31)
+            self.emit(0xAF, 0, reg)
+        self.emit(0xBF, 1, 0)
+        self.emit(0x77, 1, 0, 0, 32)
+        self.emit(0xAF, 0, 1)
         self.emit(0x95)
 
     # -- the whole -----------------------------------------------------------------------------------------------------

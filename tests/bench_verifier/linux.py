@@ -127,3 +127,11 @@ def available() -> str | None:
     if answer.err:
         return f"bpf(2) is not permitted: {errno.errorcode.get(answer.err, answer.err)}"
     return None
+
+
+def next_key(fd: int, key: bytes, key_size: int) -> tuple[int, bytes]:
+    """BPF_MAP_GET_NEXT_KEY from a key (empty: the first): (0 or errno, key)."""
+    k = ctypes.create_string_buffer(key, key_size) if key else None
+    out = ctypes.create_string_buffer(key_size)
+    attr = struct.pack("<IIQQ", fd, 0, ctypes.addressof(k) if k is not None else 0, ctypes.addressof(out))
+    return -min(sys_bpf(4, attr), 0), out.raw

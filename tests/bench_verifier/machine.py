@@ -1,7 +1,7 @@
 """A concrete machine for the programs of `generate`: plain, checked at every access, and of nobody's making but the tests'.
 
-An address is `region << 32 | 0x10000 + offset`; regions are byte arrays, so a wild access is an error and not a crash. It stands in
-for the kernel where the abstract step is checked against concrete runs.
+An address is `region << 32 | 0x10000 + offset`; regions are byte arrays, so a wild access is an error and not a crash. It
+stands in for the kernel where the abstract step is checked against concrete runs.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class Machine:
         if number == 3:
             return 0 if self.values.pop((which, key), 0) else -2 & U64
         content = self.bytes_at(value_at, spec.value_size)
-        if flags == 1 and found or flags == 2 and not found or not found and spec.map_type == 2:
+        if (flags == 1 and found) or (flags == 2 and not found) or (not found and spec.map_type == 2):
             return -17 & U64
         if found:
             self.memory[found >> 32][:] = content

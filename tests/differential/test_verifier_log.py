@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from bench_verifier import generate, golden, linux
 from bench_verifier.diff import Linux, Verdict, kind, ours, report
 from userbpf.isa.insn import Insn, decode
@@ -60,7 +61,9 @@ def test_log_is_that_of_linux_sweep(kernel: Linux, name: str, mutated: bool, par
 def test_log_is_the_recorded_one(row: dict[str, object]) -> None:
     lines, insns = row["lines"], row["insns"]
     assert isinstance(lines, list) and isinstance(insns, str) and isinstance(row["err"], int)
-    check(Verdict(row["err"], lines), decode(bytes.fromhex(insns)), generate.PROG_TYPES[str(row["type"])], str(row["id"]))
+    check(
+        Verdict(row["err"], lines), decode(bytes.fromhex(insns)), generate.PROG_TYPES[str(row["type"])], str(row["id"])
+    )
 
 
 # -- every opcode with every field off its mark -------------------------------------------------------------------------

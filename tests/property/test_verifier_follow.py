@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from bench_verifier import diff, generate
 from bench_verifier.follow import Follower, Leak, follow
 from bench_verifier.machine import Fault, Machine
