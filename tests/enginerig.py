@@ -9,14 +9,18 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from userbpf.abi.enums import ProgType
-from userbpf.engine import Env, compile_prog, interpret
+from userbpf.abi.enums import MapType, ProgType
+from userbpf.engine import Env, HelperImpl, compile_prog, interpret
+from userbpf.engine.map_calls import MAP_HELPERS
 from userbpf.errors import BpfError
+from userbpf.helpers import packet, skb, state  # noqa: F401  (fill NATIVE_BODIES)
+from userbpf.helpers.base import NATIVE_BODIES
 from userbpf.isa.asm import assemble
 from userbpf.isa.insn import Insn
+from userbpf.maps import MapAttr, create_map
 from userbpf.native import rt as layout
-from userbpf.verifier import verify
-from userbpf.verifier.api import MapShape, VerifiedProg, VerifyRequest
+from userbpf.verifier import api, verify
+from userbpf.verifier.api import Fact, MapShape, Stats, Subprog, VerifiedProg, VerifyRequest
 
 HEADROOM = 256
 IMAGE_SIZE = 256
@@ -77,6 +81,31 @@ def accept(
     return verify(VerifyRequest(insns, prog_type, resolve_map=resolve, **request))
 
 
+def unverified(
+    program: str | Sequence[Insn], prog_type: ProgType = ProgType.SOCKET_FILTER, **given: Any
+) -> VerifiedProg:
+    """A program as if verified, of which nothing is known: for what the verifier refuses, and for wrong facts."""
+    insns = tuple(assemble(program) if isinstance(program, str) else program)
+    targets = {0}
+    facts: list[Fact | None] = [None] * len(insns)
+    for pc, insn in enumerate(insns):
+        if (insn.code, insn.src) in ((0x85, 1), (0x18, 4)):
+            targets.add(pc + 1 + insn.imm)
+    starts = sorted(targets)
+    for pc, insn in enumerate(insns):
+        if (insn.code, insn.src) == (0x18, 4):
+            facts[pc] = Fact(subprog=starts.index(pc + 1 + insn.imm))
+    ends = [*starts[1:], len(insns)]
+    callbacks = {f.subprog for f in facts if f is not None}
+    subprogs = tuple(
+        Subprog(start, end, stack_depth=512, callback=number in callbacks)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
+    values: dict[str, Any] = {"facts": tuple(facts), "live": b"\1" * len(insns), "maps": (), **given}
+    request = VerifyRequest(insns, prog_type)
+    return VerifiedProg(request, insns, subprogs=subprogs, log="", stats=Stats(), seal=api._SEAL, **values)
+
+
 def run_interp(prog: VerifiedProg, rig: Rig, env: Env | None = None, **how: Any) -> int:
     """r0 in the checked interpreter."""
     return interpret(prog, env or Env(), rig.ctx, rig.rt, **how)
@@ -93,3 +122,37 @@ ENGINES = {"interp": run_interp, "jit": run_jit}
 def words(values: Iterable[int]) -> bytes:
     """u64 values as bytes."""
     return b"".join((v & (1 << 64) - 1).to_bytes(8, "little") for v in values)
+
+
+class Maps:
+    """Real maps, their shapes for the verifier, and what is in them. Spec: (type, key size, value size, entries[, flags])."""
+
+    def __init__(self, *specs: Sequence[int], ncpu: int = 2) -> None:
+        self.maps = [create_map(MapAttr(*spec), ncpu=ncpu) for spec in specs]
+        self.shapes = [
+            MapShape(m.map_type, m.key_size, m.value_size, m.max_entries, m.map_flags, token=m) for m in self.maps
+        ]
+
+    def env(self, prog: VerifiedProg, **given: Any) -> Env:
+        """The environment of a program that was verified with these shapes."""
+        used = [self.maps[self.shapes.index(shape)] for shape in prog.maps]
+        helpers = {**MAP_HELPERS, **{int(k): HelperImpl(fn=fn) for k, fn in NATIVE_BODIES.items()}}
+        return Env(maps=used, **{"helpers": helpers, **given})
+
+    def content(self) -> list[Any]:
+        """Everything that a user could see."""
+        return [
+            m.region.view()[:-4096].tobytes() if m.map_type == MapType.RINGBUF else dict(self._entries(m))
+            for m in self.maps
+            if m.map_type != MapType.PROG_ARRAY
+        ]
+
+    @staticmethod
+    def _entries(m: Any) -> Iterable[tuple[bytes, bytes]]:
+        key = None
+        while True:
+            try:
+                key = m.next_key(key)
+            except BpfError:
+                return
+            yield key, m.lookup(key)

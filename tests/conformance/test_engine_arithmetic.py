@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from bench_verifier.linux import available
 from conformance import arithmetic
 from enginerig import ENGINES, Rig, accept
-
 from userbpf.abi.enums import ProgType
 from userbpf.isa import opcodes as op
 from userbpf.isa.opcodes import FORM, Form

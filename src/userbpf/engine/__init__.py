@@ -23,7 +23,17 @@ _HOMES = {
     "Executable": "jit.program",
     "compile_prog": "jit.program",
 }
-__all__ = ["Binding", "EngineMap", "Env", "Executable", "HelperImpl", "HelperMissing", "Step", "compile_prog", "interpret"]
+__all__ = [
+    "Binding",
+    "EngineMap",
+    "Env",
+    "Executable",
+    "HelperImpl",
+    "HelperMissing",
+    "Step",
+    "compile_prog",
+    "interpret",
+]
 
 
 def __getattr__(name: str) -> Any:

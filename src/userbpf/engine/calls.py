@@ -7,17 +7,20 @@ program may use exactly that.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.engine.env import HelperImpl, HelperMissing
 from userbpf.engine.memory import Region
-from userbpf.native.intrinsics import load32, load64, store64
+from userbpf.engine.walk import E2BIG, EINVAL, WALK_ENTRY
+from userbpf.native.intrinsics import call, load32, load64, store64
 from userbpf.native.rt import (
     DESC_FLAGS,
     DESC_KEY_SIZE,
     DESC_MAX_ENTRIES,
+    DESC_NEXT,
     DESC_TYPE,
     DESC_VALUE_SIZE,
     RT_TAIL_CALLS,
@@ -37,8 +40,6 @@ POISON: Final = 0xDEAD_BEEF_DEAD_BEEF  # what a call leaves in r1..r5
 FUNC_TAG: Final = 0x7BF0_0000_0000_0000  # a callback "address" is this plus the subprogram's number
 LEAVE: Final = -1  # the next pc after an exit
 BPF_F_RDONLY_PROG: Final = 1 << 7
-EINVAL: Final = 22
-E2BIG: Final = 7
 BPF_SOCK_SIZE: Final = 80
 
 _HOLDS_NO_VALUES: Final = frozenset(
@@ -235,7 +236,30 @@ def _loop(m: Machine, values: Sequence[int]) -> int:
     return count
 
 
+def _for_each(m: Machine, values: Sequence[int]) -> int:
+    """bpf_for_each_map_elem(map, callback_fn, callback_ctx, flags)."""
+    desc, address, data, flags, _rest = values
+    if flags:
+        return -EINVAL
+    callback = _callback(m, address)
+    cells = (ctypes.c_uint64 * (1 + WALK_ENTRY // 8))()
+    cursor = ctypes.addressof(cells)
+    entry = cursor + 8
+    step = load64(desc + DESC_NEXT)
+    count = 0
+    while call(step, m.rt, desc, cursor, entry):
+        count += 1
+        key, value = load64(entry), load64(entry + 8)
+        m.memory.add(Region(key, load32(desc + DESC_KEY_SIZE), PtrKind.MEM, "map key", writable=False))
+        grant_value(m, desc, value)
+        if callback(desc, key, value, data):
+            break
+    m.memory.remove(entry + 16)
+    return count
+
+
 _OWN: Final[dict[HelperId, Callable[[Machine, Sequence[int]], int | None]]] = {
     HelperId.tail_call: _tail_call,
     HelperId.loop: _loop,
+    HelperId.for_each_map_elem: _for_each,
 }

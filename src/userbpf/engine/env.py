@@ -77,6 +77,9 @@ class HelperImpl:
         return Binding(self.fn, self.consts, tuple(range(1, min(arity, len(self.fn.defn.params) - 1) + 1)), self.inline)
 
 
+# What Python bodies raised while native code ran, by thread: tail calls may have led far from the program that was run.
+_pending: dict[int, BaseException] = {}
+
 TailTarget = Callable[[int, int], "tuple[VerifiedProg, Env] | None"]
 
 
@@ -85,7 +88,7 @@ class Env:
     """`maps` is parallel to the program's `maps`; `helpers` and `kfuncs` are keyed by helper id and BTF id.
 
     `tail_target(desc, index)` finds the program in a PROG_ARRAY for the interpreter; compiled code reads the array's table of
-    code addresses itself. What a Python body raises while native code runs waits here until the run is over.
+    code addresses itself.
     """
 
     maps: Sequence[EngineMap] = ()
@@ -93,17 +96,16 @@ class Env:
     kfuncs: Mapping[int, HelperImpl] = field(default_factory=dict)
     kernel: Any = None
     tail_target: TailTarget | None = None
-    pending: dict[int, BaseException] = field(default_factory=dict)
     decoded: tuple[VerifiedProg, list[Any]] | None = None  # the interpreter's form of the program
 
     def record(self, error: BaseException) -> None:
         """Keep the first error of this thread's run."""
-        self.pending.setdefault(threading.get_ident(), error)
+        _pending.setdefault(threading.get_ident(), error)
 
     def raise_pending(self) -> None:
         """Raise what a Python body raised in this thread while native code ran."""
-        if self.pending:
-            error = self.pending.pop(threading.get_ident(), None)
+        if _pending:
+            error = _pending.pop(threading.get_ident(), None)
             if error is not None:
                 raise error
 

@@ -229,7 +229,6 @@ def run_program(prog: VerifiedProg, env: Env, ctx: int, rt: int, budget: Budget,
 # --- decoding ------------------------------------------------------------------------------------------------------------
 
 
-
 def _decoded(prog: VerifiedProg, env: Env) -> list[Op]:
     if env.decoded is None or env.decoded[0] is not prog:
         env.decoded = prog, [decode(prog, pc) for pc in range(len(prog.insns))]

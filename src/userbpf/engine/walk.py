@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from userbpf.native import call, native, neg
+from userbpf.native import alloca, call, load64, native, neg, store64
+from userbpf.native.rt import DESC_NEXT
 from userbpf.spec.limits import BPF_MAX_LOOPS
 
 EINVAL: Final = 22
 E2BIG: Final = 7
+WALK_ENTRY: Final = 64  # addresses of key and value, then room for a key that is kept nowhere else
 
 
 @native
@@ -34,5 +36,16 @@ def loop(rt: int, count: int, callback: int, data: int, flags: int) -> int:
 
 @native
 def for_each(rt: int, desc: int, callback: int, data: int, flags: int) -> int:
-    """bpf_for_each_map_elem."""
-    return neg(EINVAL)
+    """bpf_for_each_map_elem: callback(map, key, value, data) for every entry until it returns non-zero; how often."""
+    if flags:
+        return neg(EINVAL)
+    cursor = alloca(8)
+    entry = alloca(WALK_ENTRY)
+    store64(cursor, 0)
+    step = load64(desc + DESC_NEXT)
+    n = 0
+    while call(step, rt, desc, cursor, entry):
+        n = n + 1
+        if call(callback, rt, desc, load64(entry), load64(entry + 8), data, 0):
+            break
+    return n

@@ -34,7 +34,7 @@ def lower(e: FunctionEmitter, pc: int, insn: Insn, fact: Fact | None) -> None:
     if insn.src == op.BPF_PSEUDO_CALL:
         callee = e.func.calls[pc]
         reads = e.func.reads[callee]
-        args = ", ".join(f"i64 {e.int(reg) if reads >> reg & 1 else 0}" for reg in range(1, 6))
+        args = ", ".join(f"i64 {e.word(reg) if reads >> reg & 1 else 0}" for reg in range(1, 6))
         e.set_int(0, e.emit(f"call i64 @sub{callee}(i64 %rt.i, {args})"))
     elif insn.src == op.BPF_PSEUDO_KFUNC_CALL:
         _body(e, e.module.env.kfuncs.get(insn.imm), f"kernel function {insn.imm}", f"kfunc.{insn.imm}", 5, None)
@@ -56,7 +56,7 @@ def _helper(e: FunctionEmitter, pc: int, insn: Insn, fact: Fact | None) -> None:
             raise HelperMissing(f"{pc}: {row.c_name} does not run here")
         _body(e, impl, row.c_name, f"helper.{int(number)}", call_arity(insn), fact)
     if e.pointers.after(pc, e.mask) & 1:
-        value = e.int(0)
+        value = e.word(0)
         e.set_ptr(0, e.emit(f"inttoptr i64 {value} to ptr"), value)
 
 
@@ -67,12 +67,12 @@ def _body(e: FunctionEmitter, impl: HelperImpl | None, name: str, symbol: str, a
         _native(e, binding, "" if index is None else f"m{index}.")
         return
     e.module.python(symbol, name, None if impl is None else impl.py)
-    args = ", ".join(f"i64 {e.int(reg) if reg <= arity else 0}" for reg in range(1, 6))
+    args = ", ".join(f"i64 {e.word(reg) if reg <= arity else 0}" for reg in range(1, 6))
     e.set_int(0, e.emit(f"call i64 @{symbol}(i64 %rt.i, {args})"))
 
 
 def _native(e: FunctionEmitter, binding: Binding, prefix: str) -> None:
-    args = ", ".join(["i64 %rt.i", *(f"i64 {e.int(reg)}" for reg in binding.args)])
+    args = ", ".join(["i64 %rt.i", *(f"i64 {e.word(reg)}" for reg in binding.args)])
     mark = " alwaysinline" if binding.inline else ""
     e.set_int(0, e.emit(f"call i64 {e.module.native(binding, prefix)}({args}){mark}"))
 
@@ -81,7 +81,7 @@ def _tail_call(e: FunctionEmitter, fact: Fact | None) -> None:
     """bpf_tail_call(ctx, map, index): goes on where there is no program, or 33 were called already."""
     go, count, jump, on = (e.label(hint) for hint in ("tail", "tail", "tail", "on"))
     desc = e.address(2, 0)
-    index = e.emit(f"and i64 {e.int(3)}, {0xFFFFFFFF}")
+    index = e.emit(f"and i64 {e.word(3)}, {0xFFFFFFFF}")
     ctx = e.address(1, 0)
     if fact is not None and fact.map is not None:
         limit = str(e.prog.maps[fact.map].max_entries)
@@ -114,12 +114,11 @@ def packet_load(e: FunctionEmitter, insn: Insn) -> None:
     body = e.module.native(Binding(legacy.packet_load, consts, ()), "")
     off = str(insn.imm & 0xFFFFFFFF)
     if insn.code & 0xE0 == op.BPF_IND:
-        off = e.emit(f"add i64 {e.int(insn.src)}, {off}")
-    value = e.emit(f"call i64 {body}(i64 {e.int(6)}, i64 {off})")
+        off = e.emit(f"add i64 {e.word(insn.src)}, {off}")
+    value = e.emit(f"call i64 {body}(i64 {e.word(6)}, i64 {off})")
     out, on = e.label("outside"), e.label("on")
     e.do(f"br i1 {e.emit(f'icmp eq i64 {value}, {-legacy.NO_VALUE}')}, label %{out}, label %{on}")
     e.start(out)
     e.do("ret i64 0")
     e.start(on)
     e.set_int(0, value)
-

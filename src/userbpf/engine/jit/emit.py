@@ -192,9 +192,9 @@ class FunctionEmitter:
             wants_int = any(not f.ptr_in & bit for f in readers)
             clean = not self.dirty & bit
             if wants_ptr and not (clean and self.entry_mask & bit):
-                self.do(f"store ptr {self.ptr(reg)}, ptr {self.slot(reg, 'p')}")
+                self.do(f"store ptr {self.pointer(reg)}, ptr {self.slot(reg, 'p')}")
             if wants_int and not (clean and not self.entry_mask & bit):
-                self.do(f"store i64 {self.int(reg)}, ptr {self.slot(reg, 'r')}")
+                self.do(f"store i64 {self.word(reg)}, ptr {self.slot(reg, 'r')}")
 
     def slot(self, reg: int, kind: str) -> str:
         """The stack slot of a register in one of its two forms."""
@@ -203,12 +203,12 @@ class FunctionEmitter:
 
     # --- registers ---
 
-    def int(self, reg: int) -> str:
+    def word(self, reg: int) -> str:
         """A register as an i64 operand."""
         value = self.ints[reg]
         if value is None:
             if self.is_ptr(reg):
-                value = self.emit(f"ptrtoint ptr {self.ptr(reg)} to i64")
+                value = self.emit(f"ptrtoint ptr {self.pointer(reg)} to i64")
             else:
                 value = self.emit(f"load i64, ptr {self.slot(reg, 'r')}")
             self.ints[reg] = value
@@ -218,7 +218,7 @@ class FunctionEmitter:
         """Whether the register is known as a pointer now."""
         return reg == 10 or bool(self.mask >> reg & 1)
 
-    def ptr(self, reg: int) -> str:
+    def pointer(self, reg: int) -> str:
         """A register that is known as a pointer, as a ptr operand."""
         value = self.ptrs[reg]
         if value is None:
@@ -256,7 +256,7 @@ class FunctionEmitter:
 
     def address(self, reg: int, off: int) -> str:
         """A ptr operand for reg + off."""
-        base = self.ptr(reg) if self.is_ptr(reg) else self.emit(f"inttoptr i64 {self.int(reg)} to ptr")
+        base = self.pointer(reg) if self.is_ptr(reg) else self.emit(f"inttoptr i64 {self.word(reg)} to ptr")
         return self.emit(f"getelementptr i8, ptr {base}, i64 {off}") if off else base
 
     def place(self, reg: int, off: int, fact: Fact | None) -> str:
@@ -304,12 +304,12 @@ class FunctionEmitter:
         elif operation == op.BPF_END:
             self._swap(d, insn.imm)
         elif operation == op.BPF_NEG:
-            self.set_int(d, self.emit(f"sub i64 0, {self.int(d)}"))
+            self.set_int(d, self.emit(f"sub i64 0, {self.word(d)}"))
         elif operation in (op.BPF_ADD, op.BPF_SUB) and self._moves_pointer(insn, by_register):
             self._pointer_arithmetic(insn, by_register)
         else:
-            right = self.int(s) if by_register else str(insn.imm)
-            self.set_int(d, self.arithmetic(operation, insn.off, "i64", self.int(d), right))
+            right = self.word(s) if by_register else str(insn.imm)
+            self.set_int(d, self.arithmetic(operation, insn.off, "i64", self.word(d), right))
 
     def _mov64(self, insn: Insn, by_register: bool) -> None:
         d, s = insn.dst, insn.src
@@ -318,12 +318,12 @@ class FunctionEmitter:
         elif insn.off == op.BPF_ADDR_SPACE_CAST:
             raise self.refuse(self.pc, "there are no arenas here")
         elif insn.off:
-            narrow = self.emit(f"trunc i64 {self.int(s)} to i{insn.off}")
+            narrow = self.emit(f"trunc i64 {self.word(s)} to i{insn.off}")
             self.set_int(d, self.emit(f"sext i{insn.off} {narrow} to i64"))
         elif self.is_ptr(s):
-            self.set_ptr(d, self.ptr(s), self.ints[s])
+            self.set_ptr(d, self.pointer(s), self.ints[s])
         else:
-            self.set_int(d, self.int(s))
+            self.set_int(d, self.word(s))
 
     def _moves_pointer(self, insn: Insn, by_register: bool) -> bool:
         if not by_register:
@@ -337,13 +337,13 @@ class FunctionEmitter:
         minus = insn.code & 0xF0 == op.BPF_SUB
         if not by_register:
             off = str(-insn.imm if minus else insn.imm)
-            base = self.ptr(d)
+            base = self.pointer(d)
         elif self.is_ptr(d):
-            base, off = self.ptr(d), self.int(s)
+            base, off = self.pointer(d), self.word(s)
             if minus:
                 off = self.emit(f"sub i64 0, {off}")
         else:
-            base, off = self.ptr(s), self.int(d)
+            base, off = self.pointer(s), self.word(d)
         self.set_ptr(d, self.emit(f"getelementptr i8, ptr {base}, i64 {off}"))
 
     def _alu32(self, insn: Insn) -> None:
@@ -353,27 +353,27 @@ class FunctionEmitter:
             if by_register:
                 self._swap(d, insn.imm)
             elif insn.imm < 64:
-                narrow = self.emit(f"trunc i64 {self.int(d)} to i{insn.imm}")
+                narrow = self.emit(f"trunc i64 {self.word(d)} to i{insn.imm}")
                 self.set_int(d, self.emit(f"zext i{insn.imm} {narrow} to i64"))
             else:
-                self.set_int(d, self.int(d))
+                self.set_int(d, self.word(d))
         elif operation == op.BPF_NEG:
-            self.set_half(d, self.emit(f"sub i32 0, {self.half(self.int(d))}"))
+            self.set_half(d, self.emit(f"sub i32 0, {self.half(self.word(d))}"))
         elif operation == op.BPF_MOV:
             if not by_register:
                 self.set_int(d, str(insn.imm & M32))
             elif insn.off:
-                narrow = self.emit(f"trunc i64 {self.int(s)} to i{insn.off}")
+                narrow = self.emit(f"trunc i64 {self.word(s)} to i{insn.off}")
                 self.set_half(d, self.emit(f"sext i{insn.off} {narrow} to i32"))
             else:
-                self.set_half(d, self.half(self.int(s)))
+                self.set_half(d, self.half(self.word(s)))
         else:
-            right = self.half(self.int(s)) if by_register else str(insn.imm)
-            self.set_half(d, self.arithmetic(operation, insn.off, "i32", self.half(self.int(d)), right))
+            right = self.half(self.word(s)) if by_register else str(insn.imm)
+            self.set_half(d, self.arithmetic(operation, insn.off, "i32", self.half(self.word(d)), right))
 
     def _swap(self, reg: int, width: int) -> None:
         self.module.declare(f"declare i{width} @llvm.bswap.i{width}(i{width})")
-        value = self.int(reg)
+        value = self.word(reg)
         if width < 64:
             value = self.emit(f"trunc i64 {value} to i{width}")
         value = self.emit(f"call i{width} @llvm.bswap.i{width}(i{width} {value})")
@@ -459,9 +459,9 @@ class FunctionEmitter:
         if insn.code & 7 == op.BPF_ST:
             self.do(f"store i{size * 8} {_cut(insn.imm, size * 8)}, ptr {where}, align 1{tag}")
         elif size == 8 and self.is_ptr(insn.src):
-            self.do(f"store ptr {self.ptr(insn.src)}, ptr {where}, align 1{tag}")
+            self.do(f"store ptr {self.pointer(insn.src)}, ptr {where}, align 1{tag}")
         else:
-            self.do(f"store i{size * 8} {self.narrow(self.int(insn.src), size * 8)}, ptr {where}, align 1{tag}")
+            self.do(f"store i{size * 8} {self.narrow(self.word(insn.src), size * 8)}, ptr {where}, align 1{tag}")
 
     def narrow(self, value: str, bits: int) -> str:
         """The low bits of an i64 operand."""
@@ -480,12 +480,12 @@ class FunctionEmitter:
             self.set_int(insn.dst, value if size == 8 else self.emit(f"zext i{bits} {value} to i64"))
             return
         where = self.place(insn.dst, insn.off, fact)
-        value = self.narrow(self.int(insn.src), bits)
+        value = self.narrow(self.word(insn.src), bits)
         if imm == op.BPF_STORE_REL:
             self.do(f"store atomic i{bits} {value}, ptr {where} release, align {size}")
             return
         if imm == op.BPF_CMPXCHG:
-            expected = self.narrow(self.int(0), bits)
+            expected = self.narrow(self.word(0), bits)
             pair = self.emit(f"cmpxchg ptr {where}, i{bits} {expected}, i{bits} {value} seq_cst seq_cst, align {size}")
             old = self.emit(f"extractvalue {{ i{bits}, i1 }} {pair}, 0")
             target = 0
@@ -522,7 +522,7 @@ class FunctionEmitter:
     def _jump(self, pc: int, insn: Insn, fact: Fact | None, block: Block) -> None:
         code = insn.code
         if code == EXIT:
-            self.do(f"ret i64 {self.int(0)}")
+            self.do(f"ret i64 {self.word(0)}")
             return
         if len(block.next) == 1 or code in (JA, GOTOL):
             self.flush(block)
@@ -545,10 +545,10 @@ class FunctionEmitter:
         operation = insn.code & 0xF0
         wide = insn.code & 7 == op.BPF_JMP
         kind = "i64" if wide else "i32"
-        a = self.int(insn.dst) if wide else self.half(self.int(insn.dst))
+        a = self.word(insn.dst) if wide else self.half(self.word(insn.dst))
         b = str(insn.imm)
         if insn.code & op.BPF_X:
-            b = self.int(insn.src) if wide else self.half(self.int(insn.src))
+            b = self.word(insn.src) if wide else self.half(self.word(insn.src))
         if operation == op.BPF_JSET:
             return self.emit(f"icmp ne {kind} {self.emit(f'and {kind} {a}, {b}')}, 0")
         return self.emit(f"icmp {_COMPARE[operation]} {kind} {a}, {b}")

@@ -27,8 +27,11 @@ class ProgramModule:
         self.prog, self.env = prog, env
         self.ir = IrModule()
         self.fields = ctx_fields(request.prog_type, int(request.expected_attach_type))
-        self.ctx_pointers = {f.off: f for f in self.fields if f.kind != "scalar" and (f.word is not None or f.size == 8)}
+        self.ctx_pointers = {
+            f.off: f for f in self.fields if f.kind != "scalar" and (f.word is not None or f.size == 8)
+        }
         self.callbacks: dict[str, tuple[str, PythonBody | None]] = {}  # symbol -> (name, Python body)
+        self._names: dict[int, str] = {}  # address -> symbol
         self._tags: dict[str, int] = {}
         self._metadata: list[str] = ['!0 = !{!"userbpf"}', "!1 = !{}"]
         self._declared: dict[str, None] = {}
@@ -37,11 +40,18 @@ class ProgramModule:
 
     def map_desc(self, index: int) -> str:
         """The symbol of a map's descriptor."""
-        return f"@{self.ir.extern(f'm{index}.desc', self.env.maps[index].desc)}"
+        return self._symbol(f"m{index}.desc", self.env.maps[index].desc)
 
     def map_values(self, index: int) -> str:
         """The symbol of the first value of a map."""
-        return f"@{self.ir.extern(f'm{index}.value', self.env.maps[index].value_base)}"
+        return self._symbol(f"m{index}.value", self.env.maps[index].value_base)
+
+    def _symbol(self, name: str, addr: int) -> str:
+        return f"@{self.ir.extern(self._name(name, addr), addr)}"
+
+    def _name(self, name: str, addr: int) -> str:
+        # LLVM takes two names for two places that never overlap, so one address has one name.
+        return self._names.setdefault(addr, name) if addr else name
 
     def declare(self, line: str) -> None:
         """A `declare` line, once."""
@@ -49,8 +59,15 @@ class ProgramModule:
 
     def native(self, binding: Binding, prefix: str) -> str:
         """The function of a body; its symbols get the prefix, so that two maps of a kind do not meet."""
-        consts = {name: _renamed(value, prefix) for name, value in binding.consts.items()}
+        consts = {name: self._renamed(value, prefix) for name, value in binding.consts.items()}
         return f"@{self.ir.use(binding.fn.bind(**consts) if consts else binding.fn)}"
+
+    def _renamed(self, value: Any, prefix: str) -> Any:
+        if isinstance(value, Sym):
+            return Sym(self._name(prefix + value.name, int(value)), int(value))
+        if isinstance(value, NativeFn) and value.preset:
+            return NativeFn(value.defn, {k: self._renamed(v, prefix) for k, v in value.preset.items()})
+        return value
 
     def python(self, symbol: str, name: str, body: PythonBody | None) -> None:
         """A body that runs in Python, or that does not exist: called through the symbol, which is bound at the link."""
@@ -101,12 +118,3 @@ class ProgramModule:
     def field_at(self, off: int, size: int) -> CtxField | None:
         """The context field of a load."""
         return find(self.fields, off, size)
-
-
-def _renamed(value: Any, prefix: str) -> Any:
-    if isinstance(value, Sym):
-        return Sym(f"{prefix}{value.name}", int(value))
-    if isinstance(value, NativeFn) and value.preset:
-        return NativeFn(value.defn, {k: _renamed(v, prefix) for k, v in value.preset.items()})
-    return value
-

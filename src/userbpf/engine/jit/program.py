@@ -43,8 +43,7 @@ class Executable:
             self._call = callable_at(self.addr, 2, "prog", False, self)
         store64(rt + RT_TAIL_CALLS, 0)
         result = self._call(ctx, rt)
-        if self.env.pending:
-            self.env.raise_pending()
+        self.env.raise_pending()
         return result
 
     def raise_pending(self) -> None:
