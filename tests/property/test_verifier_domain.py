@@ -205,9 +205,9 @@ def compare_text(log: str) -> int:
         seen += 1
         if m.startswith("scalar("):
             inner = ",".join(p for p in m[7:-1].split(",") if not p.startswith("id="))
-            assert domain.scalar_text(domain.make(*fields)) == inner
+            assert domain.bounds_text(domain.make(*fields)) == inner
         else:
-            assert domain.snum(fields[0]) == m
+            assert domain.number_text(fields[0]) == m
     return seen
 
 

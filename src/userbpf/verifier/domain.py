@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from userbpf.isa import opcodes
 from userbpf.verifier import tnum
 from userbpf.verifier.tnum import Tnum
 
@@ -32,34 +33,33 @@ _SIGN64: Final = 1 << 63
 _SIGN32: Final = 1 << 31
 _HIGH: Final = U64 ^ U32
 
-# the operation nibble of an ALU instruction; SDIV and SMOD are DIV and MOD with off 1
-ADD: Final = 0x00
-SUB: Final = 0x10
-MUL: Final = 0x20
-DIV: Final = 0x30
-OR: Final = 0x40
-AND: Final = 0x50
-LSH: Final = 0x60
-RSH: Final = 0x70
-NEG: Final = 0x80
-MOD: Final = 0x90
-XOR: Final = 0xA0
-ARSH: Final = 0xC0
-SDIV: Final = 0x130
-SMOD: Final = 0x190
+# operations as the nibble of the instruction's code; SDIV and SMOD are DIV and MOD with off 1
+ADD: Final = opcodes.BPF_ADD
+SUB: Final = opcodes.BPF_SUB
+MUL: Final = opcodes.BPF_MUL
+DIV: Final = opcodes.BPF_DIV
+OR: Final = opcodes.BPF_OR
+AND: Final = opcodes.BPF_AND
+LSH: Final = opcodes.BPF_LSH
+RSH: Final = opcodes.BPF_RSH
+NEG: Final = opcodes.BPF_NEG
+MOD: Final = opcodes.BPF_MOD
+XOR: Final = opcodes.BPF_XOR
+ARSH: Final = opcodes.BPF_ARSH
+SDIV: Final = 0x100 | opcodes.BPF_DIV
+SMOD: Final = 0x100 | opcodes.BPF_MOD
 
-# the operation nibble of a conditional jump
-JEQ: Final = 0x10
-JGT: Final = 0x20
-JGE: Final = 0x30
-JSET: Final = 0x40
-JNE: Final = 0x50
-JSGT: Final = 0x60
-JSGE: Final = 0x70
-JLT: Final = 0xA0
-JLE: Final = 0xB0
-JSLT: Final = 0xC0
-JSLE: Final = 0xD0
+JEQ: Final = opcodes.BPF_JEQ
+JGT: Final = opcodes.BPF_JGT
+JGE: Final = opcodes.BPF_JGE
+JSET: Final = opcodes.BPF_JSET
+JNE: Final = opcodes.BPF_JNE
+JSGT: Final = opcodes.BPF_JSGT
+JSGE: Final = opcodes.BPF_JSGE
+JLT: Final = opcodes.BPF_JLT
+JLE: Final = opcodes.BPF_JLE
+JSLT: Final = opcodes.BPF_JSLT
+JSLE: Final = opcodes.BPF_JSLE
 
 
 class Val:
@@ -141,7 +141,7 @@ class Val:
         )
 
     def __repr__(self) -> str:
-        return f"<scalar({scalar_text(self)})>" if self.mask else f"<{snum(self.value)}>"
+        return f"<scalar({bounds_text(self)})>" if self.mask else f"<{number_text(self.value)}>"
 
 
 Fields = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -861,10 +861,6 @@ def branch_self(op: int, is32: bool, a: Val) -> tuple[bool | None, Val, Val]:
     return result
 
 
-def branch_same(op: int) -> bool:
-    return op in (JEQ, JGE, JLE, JSGE, JSLE)
-
-
 def _refine_self(op: int, is32: bool, a: Val, side: str) -> Val:
     op = _MIRROR.get(op, op)
     if op in (JLT, JSLT):
@@ -1036,7 +1032,7 @@ def leq(old: Val, cur: Val) -> bool:
     )
 
 
-def snum(n: int) -> str:
+def number_text(n: int) -> str:
     """A number as Linux's log prints a signed one: decimal where it fits 16 bits, else hexadecimal. Takes s64 or u64."""
     n &= U64
     if n <= 0x7FFF:
@@ -1046,27 +1042,23 @@ def snum(n: int) -> str:
     return hex(n)
 
 
-def unum(n: int) -> str:
+def _unsigned_text(n: int) -> str:
     """A number as Linux's log prints an unsigned one."""
     n &= U64
     return str(n) if n <= 0xFFFF else hex(n)
 
 
-number_text = snum
 _NAMES: Final = ("smin", "smax", "umin", "umax", "smin32", "smax32", "umin32", "umax32")
 
 
-def scalar_text(val: Val) -> str:
+def bounds_text(val: Val) -> str:
     """The bounds of a scalar that is no constant, `smin=0,smax=umax=255,var_off=(0x0; 0xff)`; empty where nothing is known."""
     if val.text is None:
-        val.text = _scalar_text(val)
+        val.text = _bounds_text(val)
     return val.text
 
 
-bounds_text = scalar_text
-
-
-def _scalar_text(val: Val) -> str:
+def _bounds_text(val: Val) -> str:
     bounds, trivial = val.fields[2:], UNKNOWN.fields[2:]
     shown = [i for i in range(8) if bounds[i] != trivial[i]]
     # a 32-bit bound joins the others as the number that is printed: unsigned where it is printed in hexadecimal
@@ -1076,7 +1068,7 @@ def _scalar_text(val: Val) -> str:
         first = shown[0]
         group = [i for i in shown if i & 1 == first & 1 and keys[i] == keys[first]]
         shown = [i for i in shown if i not in group]
-        text = snum if _NAMES[first][0] == "s" else unum
+        text = number_text if _NAMES[first][0] == "s" else _unsigned_text
         parts.append("=".join(_NAMES[i] for i in group) + "=" + text(keys[first]))
     if val.mask != U64:
         parts.append(f"var_off=({val.value:#x}; {val.mask:#x})")
