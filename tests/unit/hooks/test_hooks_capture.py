@@ -56,7 +56,9 @@ class NativeProg:
 
     expected_attach_type = 0
 
-    def __init__(self, fn: NativeFn, prog_type: ProgType = ProgType.XDP, changes_packet: bool = False, interpreted: bool = False):
+    def __init__(
+        self, fn: NativeFn, prog_type: ProgType = ProgType.XDP, changes_packet: bool = False, interpreted: bool = False
+    ):
         self.prog_type = prog_type
         self.changes_packet = changes_packet
         self.interpreted = interpreted
@@ -134,7 +136,10 @@ def test_the_clock_is_the_captures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("link", "packets"),
-    [(101, [r[14:] for r in RAW[:3]]), (113, [bytes(CookedLinux(proto=0x800) / PACKETS[0][IP]), *([b"\0" * 14 + b"\x86\xdd" + RAW[2][14:]])])],
+    [
+        (101, [r[14:] for r in RAW[:3]]),
+        (113, [bytes(CookedLinux(proto=0x800) / PACKETS[0][IP]), *([b"\0" * 14 + b"\x86\xdd" + RAW[2][14:]])]),
+    ],
     ids=["raw ip", "linux cooked"],
 )
 def test_other_link_types_become_ethernet(tmp_path: Path, link: int, packets: list[bytes]) -> None:
