@@ -96,6 +96,7 @@ class Checker:
         self.subprogs: list[Subprog] = []
         self.globals: set[int] = set()
         self.steps: list[Step | None] = []
+        self.origins: list[precision.Origin] = []
         self.live_stack = LiveStack(self)
         self.loops: Loops
 
@@ -167,6 +168,7 @@ class Checker:
         self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self.req, insn))
         self.steps = [None] * len(insns)
         self.loops = Loops(self.cfg.scc)
+        self.origins = precision.origins(insns)
         if self.log.level2:
             self.log.put(self.cfg.live_text(lambda pc: self.log.disasm(pc)))
         ends = self.cfg.ends

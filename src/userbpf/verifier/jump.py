@@ -216,7 +216,7 @@ def _split(
             oregs[s] = _with(src, src_true)
         return
     if s >= 0 and not is32 and op in (JEQ, JNE) and dst[0] != SCALAR and src[0] != SCALAR:
-        if _equal_pointers(here, other, d, s, dst, src, op):
+        if _equal_pointers(ck, here, other, d, s, dst, src, op):
             return
     if s < 0 and not is32 and op in (JEQ, JNE) and src[1] is ZERO and dst[0] & MAYBE_NULL:
         null_state, good_state = (other, here) if op == JEQ else (here, other)
@@ -235,21 +235,22 @@ def _with(reg: Reg, val: Val) -> Reg:
     return (reg[0], val, reg[2], reg[3], reg[4])
 
 
-def _equal_pointers(here: State, other: State, d: int, s: int, dst: Reg, src: Reg, op: int) -> bool:
+def _equal_pointers(ck: Checker, here: State, other: State, d: int, s: int, dst: Reg, src: Reg, op: int) -> bool:
     """Equal to a pointer that is not null means not null."""
     eq = other if op == JEQ else here
     if src[0] & MAYBE_NULL and not dst[0] & MAYBE_NULL and dst[0] & BASE_MASK != BTF_ID:
-        eq.frames[-1].regs[s] = _known_good(src)
+        eq.frames[-1].regs[s] = _known_good(ck, src)
         return True
     if dst[0] & MAYBE_NULL and not src[0] & MAYBE_NULL and src[0] & BASE_MASK != BTF_ID:
-        eq.frames[-1].regs[d] = _known_good(dst)
+        eq.frames[-1].regs[d] = _known_good(ck, dst)
         return True
     return False
 
 
-def _known_good(reg: Reg) -> Reg:
+def _known_good(ck: Checker, reg: Reg) -> Reg:
     """Only this register, and it keeps its id: its copies are not looked for."""
-    return (reg[0] & ~MAYBE_NULL, *reg[1:])
+    good = not_null(ck, reg)
+    return (good[0], good[1], reg[2], good[3], good[4])
 
 
 # --- null checks ---------------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ checkpoint it passes. The current state needs no marks: it is compared with noth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from userbpf.isa.insn import Insn
 from userbpf.verifier.cfg import CALL, EXIT, LDDW, PSEUDO_CALL
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import SCALAR
@@ -58,63 +60,135 @@ def mark_register(ck: Checker, regno: int) -> None:
     trace(ck, st, wanted, ck.pc)
 
 
+# what an instruction does to the wanted registers: (kind, registers it writes, registers it reads)
+_NOTHING: Final = 0
+_MOVE: Final = 1  # the written register is made of the read ones alone
+_MIX: Final = 2  # and of itself
+_COMPARE: Final = 3  # if one operand matters, both do
+_OTHER: Final = 4
+
+Origin: TypeAlias = tuple[int, int, int]
+
+
+def origins(insns: Sequence[Insn]) -> list[Origin]:
+    """The table of a program."""
+    return [_origin(insn) for insn in insns]
+
+
+def _origin(insn: Insn) -> Origin:
+    code = insn.code
+    cls = code & 7
+    dst = 1 << insn.dst
+    src = 1 << insn.src & 0x3FF if code & 8 else 0  # where r10 comes from is no question
+    if cls in (4, 7):
+        op = code & 0xF0
+        if op in (0x80, 0xD0):
+            return _NOTHING, 0, 0
+        return (_MOVE if op == 0xB0 else _MIX), dst, src
+    if cls in (5, 6) and code not in (CALL, EXIT):
+        if code & 0xF0 in (0, 0xE0) or not code & 8:
+            return _NOTHING, 0, 0
+        return _COMPARE, (dst | src) & 0x3FF, 0
+    if code == LDDW:
+        return _MOVE, dst, 0
+    if code == 0:
+        return _NOTHING, 0, 0  # second half of a lddw
+    return _OTHER, 0, 0
+
+
 def trace(ck: Checker, start: State, wanted: Wanted, last: int) -> bool:
     """Walk back from instruction `last` of the path `start`. True if some checkpoint learned something."""
     if wanted.empty():
         return False
     st = start
     log = ck.log
-    level2 = log.level2
-    first = st.first_pc
     later = -1
     skip = True
     changed = False
     while True:
-        hist = st.hist
-        left = len(hist)
-        if level2:
-            log.put(f"mark_precise: frame{wanted.frame}: last_idx {last} first_idx {first} subseq_idx {later} ")
+        if log.level2:
+            log.put(f"mark_precise: frame{wanted.frame}: last_idx {last} first_idx {st.first_pc} subseq_idx {later} ")
         if last < 0:
             if _at_entry(st, wanted):
                 return changed
             raise Reject(EFAULT, "verifier bug: backtracking function entry unexpected")
-        pc = last
-        while True:
-            if skip:
-                skip = False
-            else:
-                entry = hist[left - 1] if left and hist[left - 1].pc == pc else None
-                try:
-                    _step_back(ck, pc, later, entry, wanted)
-                except _CannotTrace:
-                    _force_all(ck, start)
-                    return True
-            if wanted.empty():
-                return changed
-            later = pc
-            if pc == st.first_pc and (left == 0 or (left == 1 and hist[0].pc == pc)):
-                break
-            if left and hist[left - 1].pc == pc:
-                left -= 1
-                pc = hist[left].prev
-            else:
-                pc -= 1
-            if pc < 0 or pc >= len(ck.insns):
-                raise Reject(EFAULT, f"verifier bug: backtracking idx {pc}")
+        try:
+            done = _segment(ck, st, wanted, last, later, skip)
+        except _CannotTrace:
+            _force_all(ck, start)
+            return True
+        if done:
+            return changed
+        skip = False
         parent = st.parent
         if parent is None:
             break
         changed |= _mark_parent(ck, parent, wanted)
         if wanted.empty():
             return changed
-        later = first
+        later = st.first_pc
         last = parent.last_pc
-        first = parent.first_pc
         st = parent
-    if not wanted.empty():
-        _force_all(ck, start)
-        return True
-    return changed
+    _force_all(ck, start)
+    return True
+
+
+def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip: bool) -> bool:
+    """Back over what ran since the kept state before `st`. True if nothing is wanted any more."""
+    hist = st.hist
+    left = len(hist)
+    first = st.first_pc
+    table = ck.origins
+    level2 = ck.log.level2
+    regs = wanted.regs
+    pc = last
+    while True:
+        entry = hist[left - 1] if left else None
+        if entry is not None and entry.pc != pc:
+            entry = None
+        if skip:
+            skip = False
+        else:
+            kind, writes, reads = table[pc]
+            number = wanted.frame
+            if level2 and ck.insns[pc].code:
+                _say_step(ck, pc, wanted)
+            if entry is not None and entry.linked is not None:
+                _sync_links(entry, wanted)
+            mask = regs[number]
+            if kind == _OTHER:
+                _step_back(ck, pc, later, entry, wanted)
+                if wanted.empty():
+                    return True
+            elif mask & writes:
+                if kind == _MOVE:
+                    mask = regs[number] = mask & ~writes | reads
+                    if not mask and wanted.empty():
+                        return True
+                elif kind == _MIX:
+                    regs[number] = mask | reads
+                else:
+                    regs[number] = mask | writes
+            if entry is not None and entry.linked is not None:
+                _sync_links(entry, wanted)
+        later = pc
+        if pc == first and (left == 0 or (left == 1 and hist[0].pc == pc)):
+            return False
+        if entry is not None:
+            left -= 1
+            pc = entry.prev
+        else:
+            pc -= 1
+        if pc < 0:
+            raise Reject(EFAULT, f"verifier bug: backtracking idx {pc}")
+
+
+def _say_step(ck: Checker, pc: int, wanted: Wanted) -> None:
+    number = wanted.frame
+    ck.log.put(
+        f"mark_precise: frame{number}: regs={regs_text(wanted.regs[number])} "
+        f"stack={slots_text(wanted.slots[number])} before {ck.log.insn_text(pc)}"
+    )
 
 
 def _at_entry(st: State, wanted: Wanted) -> bool:
@@ -202,71 +276,52 @@ def _sync_links(entry: Hist | None, wanted: Wanted) -> None:
 
 
 def _step_back(ck: Checker, pc: int, later: int, entry: Hist | None, wanted: Wanted) -> None:
-    """Replace what the instruction wrote by what it was made of."""
+    """Loads, stores, calls and exits."""
     insn = ck.insns[pc]
     code = insn.code
     cls = code & 7
+    if cls == 1:
+        _back_over_load(insn.dst, entry, wanted)
+    elif cls == 3 and code & 0xE0 == 0xC0:
+        _back_over_atomic(insn, entry, wanted)
+    elif cls in (2, 3):
+        _back_over_store(insn, entry, wanted)
+    elif code == CALL:
+        _back_over_call(ck, pc, later, wanted)
+    elif code == EXIT:
+        _back_over_exit(ck, later, wanted)
+    elif wanted.regs[wanted.frame] & 1:
+        raise _CannotTrace  # a classic packet load
+
+
+def _back_over_load(dst: int, entry: Hist | None, wanted: Wanted) -> None:
     number = wanted.frame
-    regs = wanted.regs
-    if code == 0:
-        return  # second half of a lddw
-    if ck.log.level2:
-        ck.log.put(
-            f"mark_precise: frame{number}: regs={regs_text(regs[number])} "
-            f"stack={slots_text(wanted.slots[number])} before {ck.log.insn_text(pc)}"
-        )
-    _sync_links(entry, wanted)
-    dst = 1 << insn.dst
-    if cls in (4, 7):
-        if not regs[number] & dst:
-            return
-        op = code & 0xF0
-        if op in (0x80, 0xD0):
-            return
-        if op == 0xB0:
-            regs[number] &= ~dst
-            if code & 8:
-                regs[number] |= 1 << insn.src if insn.src != 10 else 0
-        elif code & 8 and insn.src != 10:
-            regs[number] |= 1 << insn.src
+    if not wanted.regs[number] >> dst & 1:
         return
-    if cls == 1 or (cls == 3 and code & 0xE0 == 0xC0 and insn.imm == 0x100):
-        if not regs[number] & dst:
-            return
-        regs[number] &= ~dst
-        if entry is not None and entry.stack is not None:
+    wanted.regs[number] &= ~(1 << dst)
+    if entry is not None and entry.stack is not None:
+        frameno, slot = entry.stack
+        wanted.slots[frameno] |= 1 << slot
+
+
+def _back_over_atomic(insn: Insn, entry: Hist | None, wanted: Wanted) -> None:
+    """What an atomic operation fetches came from memory.
+
+    Linux 6.18.44 goes on asking for the register instead, which misses a slot of the stack: here both are asked for.
+    """
+    if insn.imm == 0x100:
+        _back_over_load(insn.dst, entry, wanted)
+        return
+    if insn.imm & 1:
+        fetched = 0 if insn.imm == 0xF1 else insn.src
+        if wanted.regs[wanted.frame] >> fetched & 1 and entry is not None and entry.stack is not None:
             frameno, slot = entry.stack
             wanted.slots[frameno] |= 1 << slot
-        return
-    if cls in (2, 3):
-        _back_over_store(ck, insn, entry, wanted)
-        return
-    if cls in (5, 6):
-        if code == CALL:
-            _back_over_call(ck, pc, later, wanted)
-        elif code == EXIT:
-            _back_over_exit(ck, later, wanted)
-        elif code & 0xF0 not in (0, 0xE0) and code & 8:
-            both = (dst | 1 << insn.src) & 0x3FF
-            if regs[number] & both:
-                regs[number] |= both
-        elif code == EXIT:
             return
-        _sync_links(entry, wanted)
-        return
-    if cls == 0:
-        if not regs[number] & dst:
-            return
-        regs[number] &= ~dst
-        if code != LDDW:
-            raise _CannotTrace
-        return
+    _back_over_store(insn, entry, wanted)
 
 
-def _back_over_store(ck: Checker, insn: object, entry: Hist | None, wanted: Wanted) -> None:
-    from userbpf.isa.insn import Insn
-
-    assert isinstance(insn, Insn)
+def _back_over_store(insn: Insn, entry: Hist | None, wanted: Wanted) -> None:
     number = wanted.frame
     if wanted.regs[number] >> insn.dst & 1:
         # only a pointer stands there; it is wanted only if something went wrong before
