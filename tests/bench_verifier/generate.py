@@ -667,4 +667,8 @@ def mutate(prog: Program, seed: int) -> Program:
             insns[pc] = insns[rng.randrange(len(insns))]
         else:
             insns[pc] = Insn(0xB7, rng.randrange(6), 0, 0, rng.randrange(9))
+    # kernel functions and BTF ids mean what the running kernel's own BTF says
+    insns = [
+        i._replace(src=7) if (i.code == 0x85 and i.src == 2) or (i.code == 0x18 and i.src > 2) else i for i in insns
+    ]
     return Program(prog.prog_type, prog.seed, prog.pure, insns)
