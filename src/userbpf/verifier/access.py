@@ -246,7 +246,7 @@ def _map_value(
 
 
 def map_permission(use: MapUse, off: int, size: int, write: bool) -> None:
-    flags = use.shape.map_flags
+    flags = use.flags
     if write and flags & F_RDONLY_PROG:
         raise Reject(EACCES, f"write into map forbidden, value_size={use.shape.value_size} off={off} size={size}")
     if not write and flags & F_WRONLY_PROG:

@@ -74,6 +74,7 @@ class VerifyRequest:
     attach_btf_id: int = 0
     caps: Caps = field(default_factory=Caps)
     kernel: str = "6.18"  # profile
+    nr_cpus: int = 0  # possible CPUs, the bound of get_smp_processor_id; 0: not told
 
 
 class PtrKind(enum.IntEnum):

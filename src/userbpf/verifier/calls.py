@@ -27,7 +27,7 @@ from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.verifier import access, callbacks, stack
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
-from userbpf.verifier.domain import Val, from_srange
+from userbpf.verifier.domain import Val, from_range, from_srange
 from userbpf.verifier.jump import map_regs
 from userbpf.verifier.log import picture
 from userbpf.verifier.maps import MapUse
@@ -150,13 +150,13 @@ _MAP_SIDE: Final[dict[MapType, frozenset[HelperId]]] = {
     MapType.HASH_OF_MAPS: frozenset((_H.map_lookup_elem,)),
     MapType.SOCKMAP: frozenset(
         (
-            _H.sk_redirect_map, _H.sock_map_update, _H.map_delete_elem, _H.msg_redirect_map,
+            _H.sk_redirect_map, _H.sock_map_update, _H.msg_redirect_map,
             _H.sk_select_reuseport, _H.map_lookup_elem,
         )
     ),
     MapType.SOCKHASH: frozenset(
         (
-            _H.sk_redirect_hash, _H.sock_hash_update, _H.map_delete_elem, _H.msg_redirect_hash,
+            _H.sk_redirect_hash, _H.sock_hash_update, _H.msg_redirect_hash,
             _H.sk_select_reuseport, _H.map_lookup_elem,
         )
     ),
@@ -181,6 +181,7 @@ _SOCKMAP_UPDATERS: Final = frozenset(
     (ProgType.SOCKET_FILTER, ProgType.SCHED_CLS, ProgType.SCHED_ACT, ProgType.XDP, ProgType.SK_REUSEPORT,
      ProgType.FLOW_DISSECTOR, ProgType.SK_LOOKUP, ProgType.SOCK_OPS)
 )  # fmt: skip
+_MAP_WRITERS: Final = frozenset((_H.map_update_elem, _H.map_delete_elem, _H.map_push_elem, _H.map_pop_elem))
 _ELIDE: Final = (MapType.ARRAY, MapType.PERCPU_ARRAY)
 
 _MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
@@ -336,6 +337,7 @@ class Call:
         for i in range(6):
             regs[i] = UNINIT
         self._result()
+        self._writable_map()
         self._compatible_map()
         self._fact()
         if row.changes_pkt:
@@ -380,14 +382,14 @@ class Call:
 
     def _packet_ok(self) -> bool:
         prog_type = self.ck.req.prog_type
-        if prog_type in _READ_WRITE_PACKETS and prog_type is not ProgType.CGROUP_SOCKOPT:
-            return self.row.pkt_access
-        return prog_type in _READ_PACKETS
+        if prog_type is ProgType.CGROUP_SOCKOPT:
+            return True
+        return prog_type in _READ_PACKETS and self.row.pkt_access
 
     def _type(self, number: int, reg: Reg, arg: Arg) -> None:
         accepted = _ACCEPTS.get(arg.base)
         if arg.base is ArgBase.PTR_TO_MAP_VALUE and self.map is not None:
-            accepted = self._map_value_types(accepted)
+            accepted = self._map_value_types(arg, accepted)
         if accepted is None:
             return
         kind = reg[0]
@@ -400,10 +402,12 @@ class Call:
             raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={names}")
         self._offset(number, reg, arg)
 
-    def _map_value_types(self, accepted: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    def _map_value_types(self, arg: Arg, accepted: tuple[int, ...] | None) -> tuple[int, ...] | None:
         assert self.map is not None
         kind = self.map.shape.map_type
         if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
+            if arg.flags:
+                raise Reject(EINVAL, "invalid arg_type for sockmap/sockhash")
             return _BTF_SOCKS
         return accepted
 
@@ -483,6 +487,8 @@ class Call:
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
+        elif helper == _H.get_func_ip and ck.req.prog_type not in (ProgType.KPROBE, ProgType.TRACING):
+            raise Reject(524, f"func {self.name} not supported for program type {int(ck.req.prog_type)}")
         elif row.callback is not None:
             return callbacks.call(self)
         return None
@@ -495,9 +501,16 @@ class Call:
             raise Reject(EINVAL)
         reg = ck.regs[3]
         val = reg[1]
-        if reg[0] == SCALAR and val.mask == 0:
+        if reg[0] == SCALAR and val.mask == 0 and val.value < self.map.shape.max_entries:
             ck.mark_precise(3)
             self.key = val.value
+
+    def _writable_map(self) -> None:
+        """A map that programs may only read takes no updates either."""
+        if self.map is None or self.row.id not in _MAP_WRITERS:
+            return
+        if self.map.flags & access.F_RDONLY_PROG:
+            raise Reject(EACCES, "write into map forbidden")
 
     def _compatible_map(self) -> None:
         if self.map is None:
@@ -506,8 +519,14 @@ class Call:
         helper = self.row.id
         allowed = _MAP_SIDE.get(kind)
         ok = allowed is None or helper in allowed
-        if not ok and kind in (MapType.SOCKMAP, MapType.SOCKHASH) and helper == _H.map_update_elem:
+        if (
+            not ok
+            and kind in (MapType.SOCKMAP, MapType.SOCKHASH)
+            and helper in (_H.map_update_elem, _H.map_delete_elem)
+        ):
             ok = self.ck.req.prog_type in _SOCKMAP_UPDATERS
+            if not ok:
+                self.ck.say("cannot update sockmap in this context")
         wanted = _HELPER_SIDE.get(helper)
         if ok and wanted is not None:
             ok = kind in wanted
@@ -549,6 +568,8 @@ class Call:
             ck.st.refs = (*ck.st.refs, Ref("ptr", ref, self.pc))
         if kind & BASE_MASK == MEM:
             extra = (self.mem_size, ref)
+        elif kind == MAP_VALUE:
+            extra = (self.map, ref)
         elif kind in SOCK_TYPES:
             extra = ref
         ck.regs[0] = (kind | null, ZERO, rid, 0, extra)
@@ -575,7 +596,8 @@ class Call:
         if row.ret_bound:
             return scalar(_bounded(self.size_max))
         if row.id == _H.get_smp_processor_id:
-            return scalar(_cpu_range())
+            cpus = self.ck.req.nr_cpus
+            return scalar(from_range(0, cpus - 1)) if cpus else UNKNOWN_REG
         return UNKNOWN_REG
 
     def _fact(self) -> None:
@@ -611,9 +633,11 @@ class Call:
             raise Reject(EACCES, "invalid map_ptr to access map->value")
         if reg[0] in SOCK_TYPES:
             return
-        raw = bool(arg.flags & MEM_UNINIT)
         size = self.map.shape.value_size
-        self.memory(number, size, bool(arg.flags & MEM_WRITE), False, raw)
+        if self.map.shape.map_type == MapType.BLOOM_FILTER and self.row.id == _H.map_peek_elem:
+            self.memory(number, size, False, False, False)  # asks whether the value is in
+            return
+        self.memory(number, size, bool(arg.flags & MEM_WRITE), False, bool(arg.flags & MEM_UNINIT))
 
     def arg_mem(self, number: int, reg: Reg, arg: Arg) -> None:
         if not arg.flags & MEM_FIXED_SIZE:
@@ -678,10 +702,6 @@ def _bounded(size: int) -> Val:
     return val
 
 
-def _cpu_range() -> Val:
-    return UNKNOWN_REG[1]
-
-
 def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
     """The key on the stack, where it is one constant."""
     if reg[0] != STACK or reg[1].mask:
@@ -697,7 +717,7 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
         if spill[0] != SCALAR or spill[1].mask:
             return None
         length = sum(1 for t in types if t == ST_SPILL)
-        if length < size:
+        if length != size:
             return None
         callbacks.mark_slot_precise(ck, frame, index)
         return spill[1].value  # not cut to the key's size: as Linux, a wide constant is taken for no key
@@ -771,14 +791,13 @@ def packet_movers(ck: Checker) -> set[int]:
 def map_value_found(reg: Reg) -> Reg:
     """A looked up value that is not null: what the map holds."""
     use: MapUse = reg[4][0]
-    rid = reg[2]
     kind = use.shape.map_type
     if use.inner is not None:
-        return (MAP_PTR, ZERO, 0, 0, (use.inner, rid))
+        return (MAP_PTR, ZERO, 0, 0, (use.inner, 0))
     if kind == MapType.XSKMAP:
         return (XDP_SOCK, ZERO, 0, 0, 0)
     if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
-        return (SOCKET, ZERO, rid, 0, rid)
+        return (SOCKET, ZERO, 0, 0, reg[4][1])
     return (MAP_VALUE, reg[1], 0, reg[3], reg[4])
 
 

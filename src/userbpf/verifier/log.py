@@ -81,6 +81,8 @@ def reg_text(reg: Reg, frameno: int, precise: bool = False) -> str:
     elif base in (MAP_PTR, MAP_VALUE, MAP_KEY):
         shape = extra[0].shape
         label = f"map={shape.name}," if shape.name else ""
+        if extra[1]:
+            parts.append(f"ref_obj_id={extra[1]}")
         parts.append(f"{label}ks={shape.key_size},vs={shape.value_size}")
     if off:
         parts.append(f"off={number_text(off)}")

@@ -29,11 +29,14 @@ PSEUDO_MAP_IDX_VALUE: Final = 6
 class MapUse:
     """One used map: its shape, its index in the program's list, and constant content where it has some."""
 
-    __slots__ = ("constant", "index", "inner", "shape")
+    __slots__ = ("constant", "flags", "index", "inner", "shape")
 
     def __init__(self, shape: MapShape, index: int) -> None:
         self.shape = shape
         self.index = index
+        self.flags = shape.map_flags
+        if shape.map_type in (MapType.DEVMAP, MapType.DEVMAP_HASH):
+            self.flags |= F_RDONLY_PROG  # programs only look up
         self.constant = bool(shape.map_flags & F_RDONLY_PROG) and shape.frozen and shape.peek is not None
         self.inner: MapUse | None = MapUse(shape.inner, -1) if shape.inner is not None else None
 

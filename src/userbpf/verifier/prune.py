@@ -148,7 +148,7 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
         if base in (MEM, BUF):
             if old[4][0] != cur[4][0] or not ids.same(old[4][1], cur[4][1]):
                 return False
-        elif old[4] != cur[4] and (old[4][0] is not cur[4][0] or not ids.same(old[4][1], cur[4][1])):
+        elif old[4][0] is not cur[4][0] or not ids.same(old[4][1], cur[4][1]):
             return False
         return ids.same(old[2], cur[2])
     if kind in (PACKET, PACKET_META):

@@ -13,7 +13,7 @@ A register is `(type, val, id, off, extra)`:
 |---|---|
 | STACK | frame number |
 | PACKET, PACKET_META | range: so many bytes from the id's base are known to exist; negative: AT or BEYOND the packet's end |
-| MAP_PTR, MAP_VALUE, MAP_KEY | `MapUse`, and for values of inner maps the id of their lookup: `(map, uid)` |
+| MAP_PTR, MAP_VALUE, MAP_KEY | `(map, reference id)`: values of socket maps are references until they are null-checked |
 | sockets | id of the reference that the register holds or derives from, 0 for none |
 | MEM, BUF | `(size, reference id)` |
 | BTF_ID | `(type name, btf, type id, reference id)` |
@@ -171,7 +171,7 @@ def ref_of(reg: Reg) -> int:
     base = reg[0] & BASE_MASK
     if base in SOCK_TYPES:
         return int(reg[4])
-    if base == MEM:
+    if base in (MEM, MAP_VALUE):
         return int(reg[4][1])
     if base == BTF_ID:
         return int(reg[4][3])
