@@ -219,28 +219,19 @@ def parse_number(buf: int, size: int, flags: int, res: int, signed: int) -> int:
         i = i + 1
     negative = 0
     if i < size and load8(buf + i) == 45:
-        if signed == 0:
-            return neg(EINVAL)
         negative = 1
         i = i + 1
     if i >= size:
         return neg(EINVAL)
-    if base == 0 or base == 16:
-        prefixed = 0
-        if (
-            i + 2 < size
-            and load8(buf + i) == 48
-            and (load8(buf + i + 1) | 32) == 120
-            and digit_of(load8(buf + i + 2)) < 16
-        ):
-            prefixed = 1
-        if prefixed:
-            base = 16
-            i = i + 2
-        elif base == 0:
-            base = 10
-            if load8(buf + i) == 48:
-                base = 8
+    zero_x = i + 1 < size and load8(buf + i) == 48 and (load8(buf + i + 1) | 32) == 120
+    if base == 0:
+        base = 10
+        if load8(buf + i) == 48:
+            base = 8
+            if zero_x and i + 2 < size and digit_of(load8(buf + i + 2)) < 16:
+                base = 16
+    if base == 16 and zero_x:
+        i = i + 2
     first = i
     value = 0
     over = 0
@@ -256,6 +247,8 @@ def parse_number(buf: int, size: int, flags: int, res: int, signed: int) -> int:
         return neg(EINVAL)
     if over:
         return neg(ERANGE)
+    if negative and signed == 0:
+        return neg(EINVAL)
     if signed:
         if negative and value > 0x8000000000000000:
             return neg(ERANGE)
