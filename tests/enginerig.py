@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from userbpf.abi.enums import MapType, ProgType
-from userbpf.engine import Env, HelperImpl, compile_prog, interpret
-from userbpf.engine.map_calls import MAP_HELPERS
+from userbpf.engine import Env, compile_prog, interpret
 from userbpf.errors import BpfError
-from userbpf.helpers import packet, skb, state  # noqa: F401  (fill NATIVE_BODIES)
-from userbpf.helpers.base import NATIVE_BODIES
+from userbpf.helpers import bodies
 from userbpf.isa.asm import assemble
 from userbpf.isa.insn import Insn
 from userbpf.maps import MapAttr, create_map
@@ -136,8 +134,7 @@ class Maps:
     def env(self, prog: VerifiedProg, **given: Any) -> Env:
         """The environment of a program that was verified with these shapes."""
         used = [self.maps[self.shapes.index(shape)] for shape in prog.maps]
-        helpers = {**MAP_HELPERS, **{int(k): HelperImpl(fn=fn) for k, fn in NATIVE_BODIES.items()}}
-        return Env(maps=used, **{"helpers": helpers, **given})
+        return Env(maps=used, **{"helpers": bodies(prog.request.prog_type), **given})
 
     def content(self) -> list[Any]:
         """Everything that a user could see."""

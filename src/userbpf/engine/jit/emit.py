@@ -6,7 +6,8 @@ compile is near linear in it), and a register is written back once, at the block
 
 Integers are i64; 32-bit instructions truncate, compute and extend. There are no overflow flags: eBPF wraps. Memory accesses
 are unaligned by declaration, which costs nothing on the machines that matter. What the verifier proved (`Fact`) decides what an
-access becomes: a constant place in the frame, a context word, a tagged load.
+access becomes: a context word, a tagged load, nothing. Constant places in the frame need no fact: every stack pointer is a chain
+of getelementptr from the frame, which LLVM follows itself.
 """
 
 from __future__ import annotations
@@ -259,12 +260,6 @@ class FunctionEmitter:
         base = self.pointer(reg) if self.is_ptr(reg) else self.emit(f"inttoptr i64 {self.word(reg)} to ptr")
         return self.emit(f"getelementptr i8, ptr {base}, i64 {off}") if off else base
 
-    def place(self, reg: int, off: int, fact: Fact | None) -> str:
-        """The address of an access: from the frame's start where the verifier knows the place."""
-        if fact is not None and fact.ptr is PtrKind.STACK and fact.off is not None and self.func.depth:
-            return self.emit(f"getelementptr i8, ptr %fp, i64 {fact.off}")
-        return self.address(reg, off)
-
     # --- instructions ---
 
     def _instruction(self, pc: int, block: Block) -> bool:
@@ -280,7 +275,7 @@ class FunctionEmitter:
         elif cls == op.BPF_ST or (cls == op.BPF_STX and insn.code & 0xE0 == op.BPF_MEM):
             self._store(insn, fact)
         elif cls == op.BPF_STX:
-            self._atomic(insn, fact)
+            self._atomic(insn)
         elif cls == op.BPF_LD:
             self._ld(pc, insn, fact)
         elif insn.code == CALL:
@@ -422,7 +417,7 @@ class FunctionEmitter:
         if fact is not None and fact.ptr is PtrKind.CTX and fact.off is not None:
             if self._load_field(insn, fact.off, size):
                 return
-        where = self.place(insn.src, insn.off, fact)
+        where = self.address(insn.src, insn.off)
         tag = self.module.tag(fact.ptr, fact.map) if fact is not None else ""
         if self.pointers.after(pc, self.mask) >> d & 1 and size == 8:
             self.set_ptr(d, self.emit(f"load ptr, ptr {where}, align 1{tag}"))
@@ -454,7 +449,7 @@ class FunctionEmitter:
 
     def _store(self, insn: Insn, fact: Fact | None) -> None:
         size = op.SIZE_BYTES[insn.code & 0x18]
-        where = self.place(insn.dst, insn.off, fact)
+        where = self.address(insn.dst, insn.off)
         tag = self.module.tag(fact.ptr, fact.map) if fact is not None else ""
         if insn.code & 7 == op.BPF_ST:
             self.do(f"store i{size * 8} {_cut(insn.imm, size * 8)}, ptr {where}, align 1{tag}")
@@ -471,15 +466,15 @@ class FunctionEmitter:
             return self.half(value)
         return str(_cut(int(value), bits)) if _literal(value) else self.emit(f"trunc i64 {value} to i{bits}")
 
-    def _atomic(self, insn: Insn, fact: Fact | None) -> None:
+    def _atomic(self, insn: Insn) -> None:
         size = op.SIZE_BYTES[insn.code & 0x18]
         bits, imm = size * 8, insn.imm
         if imm == op.BPF_LOAD_ACQ:
-            where = self.place(insn.src, insn.off, fact)
+            where = self.address(insn.src, insn.off)
             value = self.emit(f"load atomic i{bits}, ptr {where} acquire, align {size}")
             self.set_int(insn.dst, value if size == 8 else self.emit(f"zext i{bits} {value} to i64"))
             return
-        where = self.place(insn.dst, insn.off, fact)
+        where = self.address(insn.dst, insn.off)
         value = self.narrow(self.word(insn.src), bits)
         if imm == op.BPF_STORE_REL:
             self.do(f"store atomic i{bits} {value}, ptr {where} release, align {size}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from userbpf.engine.env import Binding, Env, PythonBody
+from userbpf.engine.jit.compare import MEMCMP
 from userbpf.native import IrModule, NativeFn, Sym
 from userbpf.spec.ctx import CtxField, ctx_fields, find
 from userbpf.verifier.api import PtrKind, VerifiedProg
@@ -31,6 +32,7 @@ class ProgramModule:
             f.off: f for f in self.fields if f.kind != "scalar" and (f.word is not None or f.size == 8)
         }
         self.callbacks: dict[str, tuple[str, PythonBody | None]] = {}  # symbol -> (name, Python body)
+        self._compares = False
         self._names: dict[int, str] = {}  # address -> symbol
         self._tags: dict[str, int] = {}
         self._metadata: list[str] = ['!0 = !{!"userbpf"}', "!1 = !{}"]
@@ -60,6 +62,7 @@ class ProgramModule:
     def native(self, binding: Binding, prefix: str) -> str:
         """The function of a body; its symbols get the prefix, so that two maps of a kind do not meet."""
         consts = {name: self._renamed(value, prefix) for name, value in binding.consts.items()}
+        self._compares = True
         return f"@{self.ir.use(binding.fn.bind(**consts) if consts else binding.fn)}"
 
     def _renamed(self, value: Any, prefix: str) -> Any:
@@ -113,6 +116,8 @@ class ProgramModule:
 
     def finish(self) -> None:
         """Add what the functions asked for."""
+        if self._compares:
+            self.ir.add(MEMCMP)
         self.ir.add("\n".join([*self._declared, *self._metadata]))
 
     def field_at(self, off: int, size: int) -> CtxField | None:
