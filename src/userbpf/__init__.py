@@ -1,1 +1,84 @@
-"""userbpf: Linux's bpf(2) inside an ordinary process."""
+"""userbpf: Linux's bpf(2) inside an ordinary process.
+
+    fd = userbpf.bpf(cmd, attr)         the syscall; attr is laid out as Linux's union bpf_attr
+    kernel = userbpf.Kernel(...)        a machine of one's own: clock, seed, CPUs, capabilities, version
+    obj = userbpf.Object.open(path)     an object file or C source: load it, run its programs, read its maps
+    userbpf.linux.bpf(cmd, attr)        the same call, to the running Linux
+
+Names are imported when they are first used: `import userbpf` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from userbpf import linux
+    from userbpf.client import Client, Map, Object, Program
+    from userbpf.errors import (
+        AsmError,
+        BpfError,
+        BtfError,
+        CaptureError,
+        InterpFault,
+        NativeError,
+        ObjectError,
+        UserbpfError,
+    )
+    from userbpf.kernel import Kernel, default_kernel
+    from userbpf.syscall import bpf
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsmError": "errors",
+    "BpfError": "errors",
+    "BtfError": "errors",
+    "CaptureError": "errors",
+    "Client": "client",
+    "InterpFault": "errors",
+    "Kernel": "kernel",
+    "Map": "client",
+    "NativeError": "errors",
+    "Object": "client",
+    "ObjectError": "errors",
+    "Program": "client",
+    "UserbpfError": "errors",
+    "bpf": "syscall",
+    "default_kernel": "kernel",
+}
+__all__ = [
+    "AsmError",
+    "BpfError",
+    "BtfError",
+    "CaptureError",
+    "Client",
+    "InterpFault",
+    "Kernel",
+    "Map",
+    "NativeError",
+    "Object",
+    "ObjectError",
+    "Program",
+    "UserbpfError",
+    "__version__",
+    "bpf",
+    "default_kernel",
+    "linux",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "linux":
+        return importlib.import_module("userbpf.linux")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'userbpf' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"userbpf.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

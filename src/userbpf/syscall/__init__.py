@@ -1,1 +1,70 @@
-"""."""
+"""bpf(2): attr bytes in, typed attr to the handler of the command, results back into the attr.
+
+`dispatch(kernel, cmd, attr, size)` is the whole syscall. Which commands there are, which attr each reads and up to where
+stands in `spec.commands`; `HANDLERS` ties a handler to each row that runs.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from userbpf.abi.enums import Cmd
+from userbpf.abi.layout import Layout
+from userbpf.errors import BpfError
+from userbpf.kernel.machine import Kernel, default_kernel
+from userbpf.spec.commands import COMMANDS, UNKNOWN_CMD_ERRNO
+from userbpf.syscall.attrs import UserAttr, check, decode
+
+Handler = Callable[[Kernel, Any, UserAttr], int]
+
+
+@cache
+def handlers() -> Mapping[Cmd, Handler]:
+    """The handler of each command that runs."""
+    from userbpf.syscall import batch, btf, link, map, obj, prog
+
+    return {**map.HANDLERS, **batch.HANDLERS, **prog.HANDLERS, **btf.HANDLERS, **obj.HANDLERS, **link.HANDLERS}
+
+
+def dispatch(kernel: Kernel, cmd: int, attr: Any, size: int | None = None) -> int:
+    """One bpf(2) on a kernel. `attr`: a writable buffer, an attr of `abi.attrs`, an address, or None for NULL."""
+    if isinstance(attr, Layout):
+        return _with_layout(kernel, cmd, attr, size)
+    user = UserAttr(kernel.memory, attr, size)
+    raw = user.read()
+    row = COMMANDS.get(cmd)  # type: ignore[call-overload]
+    if row is None:
+        raise BpfError(UNKNOWN_CMD_ERRNO)
+    check(row, raw)
+    if row.status == "absent":
+        raise BpfError(row.errno)
+    return handlers()[row.cmd](kernel, decode(row, raw), user)
+
+
+def _with_layout(kernel: Kernel, cmd: int, attr: Layout, size: int | None) -> int:
+    """The same for a typed attr, into which results are written back."""
+    raw = bytearray(attr.encode())
+    try:
+        return dispatch(kernel, cmd, raw, size)
+    finally:
+        fresh = type(attr).decode(raw)
+        for name, _, _ in attr.fields:
+            setattr(attr, name, getattr(fresh, name))
+
+
+def bpf(cmd: int, attr: Any, size: int | None = None, *, kernel: Kernel | None = None) -> int:
+    """bpf(2). Returns a new file descriptor or 0; raises `BpfError`, an OSError with Linux's errno and the log if any.
+
+    `attr` is laid out as Linux's `union bpf_attr`: a writable buffer (bytearray, memoryview, ctypes object, array), an
+    attr object of `userbpf.abi.attrs`, the address of such bytes, or None for NULL. Pointers in it are addresses in this
+    process. `size` in bytes defaults to the whole of attr. `kernel` defaults to the process' own.
+    """
+    return dispatch(kernel or default_kernel(), cmd, attr, size)
+
+
+def refuse(code: int = errno.EINVAL) -> BpfError:
+    """A plain errno."""
+    return BpfError(code)

@@ -1,0 +1,325 @@
+"""What ids and file descriptors stand for: maps, programs, BTF, links.
+
+An object lives while Python refers to it; it is *reachable* while a user's fd, a pin or another reachable object
+holds it (see `kernel.lifetime`), and only then has it an id. So a program that runs keeps its maps' memory mapped
+even if its last fd is closed meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from userbpf.abi.enums import MapType
+from userbpf.errors import BpfError
+from userbpf.kernel import fds
+from userbpf.kernel.fds import Identity
+from userbpf.maps.progarray import ProgArrayMap
+from userbpf.verifier.api import MapShape, VerifiedProg
+
+if TYPE_CHECKING:
+    from userbpf.btf import Btf
+    from userbpf.engine import Executable
+    from userbpf.engine.env import Env
+    from userbpf.isa.insn import Insn
+    from userbpf.kernel.machine import Kernel
+    from userbpf.maps import Map
+
+
+# A region has its descriptor, and Python's mmap object keeps a duplicate of it.
+REGION_FDS = 2
+BPF_F_XDP_HAS_FRAGS = 1 << 5
+
+
+class KernelObject:
+    """What all have in common: an id, a private descriptor with its identity, pins."""
+
+    FD_NAME: ClassVar[str]
+
+    def __init__(self, private_fd: int) -> None:
+        self.id = 0
+        self.private_fd = private_fd
+        self.identity: Identity = fds.identity(private_fd)
+        self.own_fds = 1  # descriptors of this identity in this process that are ours
+        self.last_user_fd = -1  # where a user's descriptor is looked for first
+        self.pins: dict[Identity, int] = {}  # pin file -> private descriptor of it
+        self.created_by_uid = os.getuid()
+        self.load_time_ns = time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+    def holds(self) -> Iterator[KernelObject]:
+        """Objects that stay reachable because of this one."""
+        return iter(())
+
+    def close(self) -> None:
+        """Give descriptors back; memory goes when Python lets go of the object."""
+        for fd in (self.private_fd, *self.pins.values()):
+            if fd >= 0:
+                try:
+                    os.close(fd)
+                except OSError:
+                    pass  # the user closed a number that was not theirs
+        self.private_fd = -1
+        self.pins.clear()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} id={self.id} {getattr(self, 'name', '')!r}>"
+
+
+class BtfObj(KernelObject):
+    """A BTF blob that was loaded, or the kernel's own ("vmlinux")."""
+
+    FD_NAME = "bpf-btf"
+
+    def __init__(self, data: bytes, btf: Btf, name: str = "", kernel_btf: bool = False) -> None:
+        super().__init__(fds.name_fd(self.FD_NAME, data))
+        self.data = data
+        self.btf = btf
+        self.name = name
+        self.kernel_btf = kernel_btf
+
+
+class MapObj(KernelObject):
+    """A map: `map` has the memory and the operations, the rest is what the syscall side knows."""
+
+    FD_NAME = "bpf-map"
+
+    def __init__(self, map_: Map, btf: BtfObj | None = None) -> None:
+        map_.region.fd = fds.make_private(map_.region.fd)
+        super().__init__(map_.region.fd)
+        self.own_fds = REGION_FDS
+        self.map = map_
+        self.name = map_.name
+        self.btf = btf
+        self.inner: MapObj | None = None  # *_OF_MAPS: what an inner map must look like
+        self.lock_off: int | None = None  # where in a value its bpf_spin_lock lies
+        self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
+
+    def holds(self) -> Iterator[KernelObject]:
+        if self.btf is not None:
+            yield self.btf
+        yield from self.map.held_objects()
+
+    def close(self) -> None:
+        """The descriptor belongs to the region, which goes with the last reference to the map."""
+        self.pins.clear()
+        self.private_fd = -1
+
+    def shape(self) -> MapShape:
+        """What the verifier may know."""
+        m = self.map
+        return MapShape(
+            map_type=m.map_type,
+            key_size=m.key_size,
+            value_size=m.value_size,
+            max_entries=m.max_entries,
+            map_flags=m.map_flags,
+            name=self.name,
+            map_id=self.id,
+            frozen=m.frozen,
+            btf=self.btf.btf if self.btf is not None else None,
+            btf_key_type_id=m.btf_key_type_id,
+            btf_value_type_id=m.btf_value_type_id,
+            inner=self.inner.shape() if self.inner is not None else None,
+            peek=self.peek if m.value_base else None,
+            token=self,
+        )
+
+    def program_at(self, index: int) -> ProgObj | None:
+        """PROG_ARRAY: the program at an index."""
+        array = self.map
+        assert isinstance(array, ProgArrayMap)
+        found: ProgObj | None = array.programs.get(index)
+        return found
+
+    def put_program(self, index: int, prog: ProgObj) -> ProgObj | None:
+        """PROG_ARRAY: make an index lead to a program (compiled now, for compiled tail calls); the one before."""
+        array = self.map
+        assert isinstance(array, ProgArrayMap)
+        before = self.program_at(index)
+        array.set_prog(index, prog.id, 0 if prog.interpreted else prog.code_addr(), prog)
+        return before
+
+    def peek(self, off: int, size: int) -> bytes:
+        """Content at an offset from the first value."""
+        return ctypes.string_at(self.map.value_base + off, size)
+
+    def claim(self, prog_type: int, prog_flags: int) -> None:
+        """A program uses this map: the first one decides which programs may be in a PROG_ARRAY; EINVAL for others."""
+        if self.map.map_type == MapType.PROG_ARRAY:
+            kind = (prog_type, prog_flags & BPF_F_XDP_HAS_FRAGS)
+            if self.owner is None:
+                self.owner = kind
+            elif self.owner != kind:
+                raise BpfError(errno.EINVAL)
+
+
+class ProgObj(KernelObject):
+    """A verified program, compiled when it first runs natively. Satisfies `hooks.base.Runnable`."""
+
+    FD_NAME = "bpf-prog"
+
+    def __init__(self, kernel: Kernel, verified: VerifiedProg, env: Env, record: ProgRecord) -> None:
+        super().__init__(fds.name_fd(self.FD_NAME))
+        self.kernel = kernel
+        self.verified = verified
+        self.env = env
+        self.record = record
+        self.maps: list[MapObj] = []  # used_maps in the verifier's order, then those bound later
+        self.btf: BtfObj | None = None
+        self.attach_btf: BtfObj | None = None
+        self.name = record.name
+        self.tag = record.tag
+        self.gpl_compatible = record.gpl_compatible
+        self.run_cnt = 0
+        self.run_time_ns = 0
+        self._executable: Executable | None = None
+        self._compile_lock = threading.Lock()
+
+    @property
+    def prog_type(self) -> int:
+        return self.record.prog_type
+
+    @property
+    def expected_attach_type(self) -> int:
+        return self.record.expected_attach_type
+
+    @property
+    def changes_packet(self) -> bool:
+        return self.verified.changes_packet
+
+    @property
+    def interpreted(self) -> bool:
+        """True where the kernel runs programs in the interpreter only."""
+        return self.kernel.interpret_only
+
+    def holds(self) -> Iterator[KernelObject]:
+        yield from self.maps
+        for btf in (self.btf, self.attach_btf):
+            if btf is not None:
+                yield btf
+
+    def subprog_tags(self) -> list[bytes]:
+        """Tag of each function; of the program where there is but one."""
+        return self.record.subprog_tags or [self.tag]
+
+    def executable(self) -> Executable:
+        """The compiled program, compiled now if it was not yet."""
+        if self._executable is None:
+            with self._compile_lock:
+                if self._executable is None:
+                    from userbpf.engine import compile_prog
+
+                    self._executable = compile_prog(self.verified, self.env)
+        return self._executable
+
+    def code_addr(self) -> int:
+        """u64 f(u64 ctx, u64 rt)."""
+        return self.executable().addr
+
+    def run_context(self, cpu: int = -1) -> AbstractContextManager[int]:
+        """Lend a run context: yields rt."""
+        return self.kernel.cpus.lend(cpu, self.id)
+
+    def execute(self, ctx: int, rt: int) -> int:
+        """One run on the kernel's chosen engine; r0 as u64."""
+        if self.kernel.interpret_only:
+            from userbpf.engine import interpret
+
+            return interpret(self.verified, self.env, ctx, rt)
+        result = self.executable().run(ctx, rt)
+        self.env.raise_pending()
+        return result
+
+    def raise_pending(self) -> None:
+        """Raise what a Python-bodied helper raised while native code ran."""
+        self.env.raise_pending()
+
+
+@dataclass(slots=True)
+class ProgRecord:
+    """What BPF_PROG_LOAD was given, as far as it must be known later: for object info, and to load it again from a pin."""
+
+    insns: tuple[Insn, ...]  # as loaded, but maps by their number in the program's list (BPF_PSEUDO_MAP_IDX)
+    prog_type: int
+    expected_attach_type: int = 0
+    prog_flags: int = 0
+    license: bytes = b""
+    name: str = ""
+    tag: bytes = bytes(8)
+    subprog_tags: list[bytes] = field(default_factory=list)
+    gpl_compatible: bool = False
+    attach_btf_id: int = 0
+    func_info: bytes = b""
+    func_info_rec_size: int = 8
+    line_info: bytes = b""
+    line_info_rec_size: int = 16
+
+
+class LinkObj(KernelObject):
+    """A program that is attached to something; `detach` undoes it."""
+
+    FD_NAME = "bpf_link"
+
+    def __init__(
+        self, link_type: int, prog: ProgObj, attach_type: int, detach: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(fds.name_fd(self.FD_NAME))
+        self.link_type = link_type
+        self.prog: ProgObj = prog
+        self.attach_type = attach_type
+        self.detach = detach
+        self.name = ""
+        self.extra = b""  # the union of struct bpf_link_info
+
+    def holds(self) -> Iterator[KernelObject]:
+        yield self.prog
+
+    def close(self) -> None:
+        if self.detach is not None:
+            detach, self.detach = self.detach, None
+            detach()
+        super().close()
+
+
+Kind = TypeVar("Kind", bound=KernelObject)
+
+
+class IdTable(Generic[Kind]):
+    """Objects of a kind by id; ids grow from 1 and are not used again before 2^31 - 1, as Linux's cyclic allocation."""
+
+    LIMIT = (1 << 31) - 1
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Kind] = {}
+        self._last = 0
+
+    def add(self, obj: Kind) -> Kind:
+        number = self._last + 1
+        while number in self._by_id or number >= self.LIMIT:
+            number = 1 if number >= self.LIMIT else number + 1
+        obj.id = self._last = number
+        self._by_id[number] = obj
+        return obj
+
+    def remove(self, obj: Kind) -> None:
+        self._by_id.pop(obj.id, None)
+
+    def get(self, number: int) -> Kind | None:
+        return self._by_id.get(number)
+
+    def after(self, number: int) -> Kind | None:
+        """The object with the smallest id above number."""
+        return self._by_id[min(above)] if (above := [i for i in self._by_id if i > number]) else None
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)

@@ -1,0 +1,60 @@
+"""The user's log buffer: of the verifier and of BTF_LOAD alike.
+
+Since Linux 6.4 the log is a rotating one: a buffer that is too small ends up with the tail of the text, because that is
+where the reason stands; BPF_LOG_FIXED keeps the head instead. Either way the text ends with NUL, the call answers ENOSPC, and
+log_true_size tells what would have been enough (NUL included).
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import Final
+
+from userbpf.errors import BpfError
+from userbpf.kernel.usermem import UserMemory
+from userbpf.spec.limits import BPF_MAX_LOGBUF
+from userbpf.syscall.attrs import UserAttr
+
+BPF_LOG_LEVEL1: Final = 1
+BPF_LOG_LEVEL2: Final = 2
+BPF_LOG_STATS: Final = 4
+BPF_LOG_FIXED: Final = 8
+BPF_LOG_MASK: Final = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2 | BPF_LOG_STATS | BPF_LOG_FIXED
+
+
+@dataclass(slots=True)
+class UserLog:
+    """Where the log goes. A level without a buffer asks for the size alone."""
+
+    level: int
+    buf: int
+    size: int
+
+    def check(self) -> None:
+        """EINVAL for a combination that makes no sense."""
+        unknown = self.level & ~BPF_LOG_MASK
+        half = bool(self.buf) != bool(self.size)
+        if unknown or half or (self.buf and not self.level) or self.size > BPF_MAX_LOGBUF:
+            raise BpfError(errno.EINVAL)
+
+    def finish(self, memory: UserMemory, out: UserAttr, true_size_off: int, text: str) -> int:
+        """Deliver the text and its size; 0, or the errno that replaces the command's own answer: ENOSPC, EFAULT."""
+        if not self.level:
+            return 0
+        raw = text.encode("utf-8", "surrogateescape")
+        true_size = len(raw) + 1 if raw else 0
+        try:
+            if self.buf:
+                memory.write(self.buf, self._cut(raw))
+            if out.covers(true_size_off, 4):
+                out.put_u32(true_size_off, true_size)
+        except BpfError as e:
+            return e.errno or errno.EFAULT
+        return errno.ENOSPC if self.buf and true_size > self.size else 0
+
+    def _cut(self, raw: bytes) -> bytes:
+        room = self.size - 1
+        if len(raw) > room:
+            raw = raw[:room] if self.level & BPF_LOG_FIXED else raw[len(raw) - room :]
+        return raw + b"\0"

@@ -1,0 +1,369 @@
+"""BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_PROG_BIND_MAP: decode, ask verifier and hooks, encode.
+
+The order of the checks is that of Linux 6.18, asked of it pair by pair: flags, token, length, attach target, expected attach
+type, licence and instructions, type, name, log, fd_array, BTF, then the verifier's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from errno import E2BIG, EINVAL, ENOMEM, ENOSPC, EPERM
+from typing import Final, overload
+
+from userbpf.abi.attrs import ProgBindMapAttr, ProgLoadAttr, ProgTestRunAttr
+from userbpf.abi.enums import Cmd, ProgType
+from userbpf.errors import BpfError
+from userbpf.hooks import test_run
+from userbpf.isa.insn import Insn, decode, encode
+from userbpf.isa.opcodes import (
+    BPF_PSEUDO_CALL,
+    BPF_PSEUDO_MAP_FD,
+    BPF_PSEUDO_MAP_IDX,
+    BPF_PSEUDO_MAP_IDX_VALUE,
+    BPF_PSEUDO_MAP_VALUE,
+)
+from userbpf.kernel import Kernel
+from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
+from userbpf.spec import limits as lim
+from userbpf.spec.progs import PROG_FLAGS, PROGS, ProgRow
+from userbpf.syscall.attrs import UserAttr
+from userbpf.syscall.environment import environment
+from userbpf.syscall.log import UserLog
+from userbpf.syscall.names import object_name
+from userbpf.syscall.progbtf import ProgBtf, read_prog_btf
+from userbpf.verifier import MapShape, Rejected, VerifiedProg, VerifyRequest, verify
+
+BPF_F_TOKEN_FD: Final = 1 << 16
+LICENSE_MAX: Final = 128
+LDDW: Final = 0x18
+CALL: Final = 0x85
+MAP_PSEUDOS: Final = frozenset({BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE})
+GPL_COMPATIBLE: Final = frozenset(
+    (b"GPL", b"GPL v2", b"GPL and additional rights", b"Dual BSD/GPL", b"Dual MIT/GPL", b"Dual MPL/GPL")
+)
+LOG_TRUE_SIZE_OFF: Final = ProgLoadAttr.offset_of("log_true_size")
+RUN_ENDS: Final = {name: off for name, off, _ in ProgTestRunAttr.fields}
+
+
+# --- BPF_PROG_LOAD -----------------------------------------------------------------------------------------------------
+
+
+def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
+    """Verify a program and give it an fd; EACCES or EINVAL with a log where the verifier refuses it."""
+    row = _admissible(kernel, attr)
+    licence, insns = _code(kernel, attr)
+    name = object_name(attr.prog_name)
+    log = UserLog(attr.log_level, attr.log_buf, attr.log_size)
+    log.check()
+    loading = _Loading(kernel, attr, insns)
+    request = VerifyRequest(
+        insns=insns,
+        prog_type=row.prog_type,
+        expected_attach_type=row.effective_attach(attr.expected_attach_type),
+        prog_flags=attr.prog_flags,
+        gpl_compatible=licence in GPL_COMPATIBLE,
+        name=name,
+        log_level=attr.log_level,
+        resolve_map=loading.resolve_map,
+        fd_array=loading.fd_array(),
+        caps=kernel.caps,
+        kernel=kernel.version,
+        attach_btf_id=attr.attach_btf_id,
+    )
+    try:
+        loading.read_btf(request, out)
+    except BpfError as e:
+        raise BpfError(
+            log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log) or e.errno or EINVAL, log=e.log
+        ) from None
+    verified = _verify(kernel, request, log, out)
+    record = ProgRecord(
+        insns=loading.numbered(verified),
+        prog_type=attr.prog_type,
+        expected_attach_type=request.expected_attach_type,
+        prog_flags=attr.prog_flags,
+        license=licence,
+        name=name,
+        tag=program_tag(insns, kernel.version),
+        subprog_tags=subprog_tags(insns, verified, kernel.version),
+        gpl_compatible=request.gpl_compatible,
+        attach_btf_id=attr.attach_btf_id,
+    )
+    return kernel.new_fd(kernel.admit(loading.program(verified, record)))
+
+
+def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> ProgRow:
+    """The checks that need no memory: flags, length, capabilities, attach target, type."""
+    if attr.prog_flags & ~PROG_FLAGS:
+        raise BpfError(EINVAL)
+    if attr.prog_flags & BPF_F_TOKEN_FD:
+        kernel.object_of_fd(attr.prog_token_fd)
+        raise BpfError(EINVAL)  # there are no tokens here
+    limits = lim.limits(kernel.version)
+    if not 0 < attr.insn_cnt <= (limits.insns if kernel.caps.bpf else lim.BPF_MAXINSNS):
+        raise BpfError(E2BIG)
+    row: ProgRow | None = PROGS.get(attr.prog_type)  # type: ignore[call-overload]
+    if not kernel.caps.bpf and attr.prog_type not in (ProgType.SOCKET_FILTER, ProgType.CGROUP_SKB):
+        raise BpfError(EPERM)
+    if row is not None and not _permitted(kernel, row):
+        raise BpfError(EPERM)
+    targeted = row is not None and row.btf_target
+    if (attr.attach_prog_fd or attr.attach_btf_id) and not targeted:
+        raise BpfError(EINVAL)
+    if row is None or row.status == "absent":
+        # the type is looked at after licence and instructions have been read
+        _code(kernel, attr)
+        raise BpfError(EINVAL)
+    if not row.accepts(attr.expected_attach_type):
+        raise BpfError(row.attach_errno)
+    if attr.prog_ifindex:
+        _code(kernel, attr)
+        raise BpfError(EINVAL)  # offload needs a device that takes programs
+    return row
+
+
+def _permitted(kernel: Kernel, row: ProgRow) -> bool:
+    caps = kernel.caps
+    asked = {"bpf": True, "net_admin": caps.net_admin, "perfmon": caps.perfmon}
+    return asked[row.capability] or caps.sys_admin
+
+
+def _code(kernel: Kernel, attr: ProgLoadAttr) -> tuple[bytes, tuple[Insn, ...]]:
+    """Licence (not more than 127 bytes of it count) and instructions."""
+    from userbpf.kernel.usermem import read_string
+
+    licence = read_string(kernel.memory, attr.license, LICENSE_MAX - 1)
+    return licence, tuple(decode(kernel.memory.read(attr.insns, attr.insn_cnt * 8)))
+
+
+def _verify(kernel: Kernel, request: VerifyRequest, log: UserLog, out: UserAttr) -> VerifiedProg:
+    try:
+        verified = verify(request)
+        text = verified.log
+    except Rejected as e:
+        replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log)
+        if replaced:
+            raise BpfError(replaced, log=e.log) from e
+        raise
+    replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, text)
+    if replaced:
+        raise BpfError(replaced, log=text)
+    return verified
+
+
+def program_tag(insns: Sequence[Insn], version: str = "6.18") -> bytes:
+    """The 8 bytes that name a program's code: a hash over instructions whose map fds are taken out.
+
+    SHA-256 since Linux 6.18, SHA-1 before.
+    """
+    plain: list[Insn] = []
+    pseudo = False
+    for insn in insns:
+        if pseudo:
+            plain.append(insn._replace(imm=0))
+            pseudo = False
+            continue
+        pseudo = insn.code == LDDW and insn.src in (BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE)
+        plain.append(insn._replace(imm=0) if pseudo else insn)
+    parts = tuple(int(part) for part in version.split(".")[:2])
+    digest = hashlib.sha256 if parts >= (6, 18) else hashlib.sha1
+    return digest(encode(plain)).digest()[:8]
+
+
+def subprog_tags(insns: Sequence[Insn], verified: VerifiedProg, version: str) -> list[bytes]:
+    """The tag of each function. A call in it holds the number of the function called, as Linux has it by then."""
+    if len(verified.subprogs) < 2:
+        return []
+    numbers = {sub.start: number for number, sub in enumerate(verified.subprogs)}
+    tags = []
+    for sub in verified.subprogs:
+        code = list(insns[sub.start : sub.end])
+        for at, insn in enumerate(code):
+            if insn.code == CALL and insn.src == BPF_PSEUDO_CALL:
+                code[at] = insn._replace(off=numbers[sub.start + at + 1 + insn.imm], imm=1)
+        tags.append(program_tag(code, version))
+    return tags
+
+
+def xlated(prog: ProgObj) -> list[Insn]:
+    """The instructions as bpf_prog_info shows them: maps by their id. Linux also shows what it rewrote; here is none."""
+    out: list[Insn] = []
+    for insn in prog.record.insns:
+        if insn.code == LDDW and insn.src in (BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE):
+            direct = insn.src == BPF_PSEUDO_MAP_IDX_VALUE
+            src = BPF_PSEUDO_MAP_VALUE if direct else BPF_PSEUDO_MAP_FD
+            insn = insn._replace(src=src, imm=prog.maps[insn.imm].id)
+        out.append(insn)
+    return out
+
+
+class _Loading:
+    """What the fds of one BPF_PROG_LOAD mean."""
+
+    def __init__(self, kernel: Kernel, attr: ProgLoadAttr, insns: Sequence[Insn]) -> None:
+        self.kernel = kernel
+        self.attr = attr
+        self.insns = insns
+        self.bound: list[MapObj] = []
+        self.prog_btf = ProgBtf()
+        self.shapes: dict[int, MapShape] = {}
+        self.by_fd: dict[int, MapShape] = {}
+
+    def resolve_map(self, fd: int) -> MapShape:
+        """EBADF: no fd. EINVAL: not a map's. The same map has the same shape object, whatever its fd."""
+        obj = self.kernel.map_of_fd(fd)
+        shape = self.shapes.get(id(obj))
+        if shape is None:
+            shape = self.shapes[id(obj)] = obj.shape()
+        self.by_fd[fd] = shape
+        return shape
+
+    def numbered(self, verified: VerifiedProg) -> tuple[Insn, ...]:
+        """The instructions with maps by their number among the program's maps, whatever fds they had."""
+        numbers = {id(shape): number for number, shape in enumerate(verified.maps)}
+        array = self.fd_array()
+        out = []
+        for insn in self.insns:
+            if insn.code == LDDW and insn.src in MAP_PSEUDOS:
+                indexed = insn.src in (BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE)
+                shape = self.by_fd[array[insn.imm] if indexed else insn.imm]
+                direct = insn.src in (BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX_VALUE)
+                src = BPF_PSEUDO_MAP_IDX_VALUE if direct else BPF_PSEUDO_MAP_IDX
+                insn = insn._replace(src=src, imm=numbers[id(shape)])
+            out.append(insn)
+        return tuple(out)
+
+    def fd_array(self) -> Sequence[int]:
+        """fd_array: with a count (since 6.14) all of it is looked at and its maps are bound; without, what is used."""
+        attr = self.attr
+        if not attr.fd_array_cnt:
+            return LazyFdArray(self.kernel.memory.read, attr.fd_array) if attr.fd_array else ()
+        if attr.fd_array_cnt > (1 << 29):
+            raise BpfError(EINVAL)
+        raw = self.kernel.memory.read(attr.fd_array, attr.fd_array_cnt * 4)
+        fds = [int.from_bytes(raw[i : i + 4], "little", signed=True) for i in range(0, len(raw), 4)]
+        for fd in fds:
+            obj = self.kernel.object_of_fd(fd)
+            if isinstance(obj, MapObj):
+                if obj not in self.bound:
+                    self.bound.append(obj)
+            elif not isinstance(obj, BtfObj):
+                raise BpfError(EINVAL)
+        return fds
+
+    def read_btf(self, request: VerifyRequest, out: UserAttr) -> None:
+        """func_info, line_info and the BTF that they speak of."""
+        self.prog_btf = read_prog_btf(self.kernel, self.attr, out)
+        if self.prog_btf.obj is not None:
+            request.btf = self.prog_btf.obj.btf
+        request.func_info = self.prog_btf.func_pairs()
+        request.line_info = self.prog_btf.line_tuples()
+
+    def program(self, verified: VerifiedProg, record: ProgRecord) -> ProgObj:
+        """The object: references to all maps that it uses or that were bound."""
+        used: list[MapObj] = [shape.token for shape in verified.maps]
+        for each in used:
+            each.claim(record.prog_type, record.prog_flags)
+        prog = ProgObj(self.kernel, verified, environment(self.kernel, verified, used), record)
+        prog.maps = used + [each for each in self.bound if each not in used]
+        prog.btf = self.prog_btf.obj
+        self.prog_btf.keep(record)
+        return prog
+
+
+class LazyFdArray(Sequence[int]):
+    """User memory read as i32[] where it is asked for: its length is nowhere told."""
+
+    def __init__(self, read: Callable[[int, int], bytes], addr: int) -> None:
+        self._read = read
+        self._addr = addr
+
+    def __len__(self) -> int:
+        return (1 << 31) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        if isinstance(index, slice):
+            raise TypeError("fd_array is read one by one")
+        return int.from_bytes(self._read(self._addr + index * 4, 4), "little", signed=True)
+
+
+# --- BPF_PROG_TEST_RUN -------------------------------------------------------------------------------------------------
+
+
+def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
+    """Run a program on data and context of the caller's; results go back into the attr."""
+    if bool(attr.ctx_size_in) != bool(attr.ctx_in) or bool(attr.ctx_size_out) != bool(attr.ctx_out):
+        raise BpfError(EINVAL)
+    prog = kernel.prog_of_fd(attr.prog_fd)
+    request = test_run.TestRunRequest(
+        data_in=_read_in(kernel, attr.data_in, attr.data_size_in, ENOMEM if prog.prog_type == ProgType.XDP else EINVAL),
+        ctx_in=_read_in(kernel, attr.ctx_in, attr.ctx_size_in, E2BIG) if attr.ctx_in else None,
+        repeat=attr.repeat,
+        flags=attr.flags,
+        cpu=attr.cpu,
+        batch_size=attr.batch_size,
+    )
+    if not prog.interpreted:
+        prog.code_addr()  # compiled before the clock starts
+    result = test_run.run(prog, request)
+    if kernel.stats_on():
+        prog.run_cnt += attr.repeat or 1
+        prog.run_time_ns += result.duration * (attr.repeat or 1)
+    short = False
+    if result.data_out or attr.data_size_in:
+        short = _copy_out(kernel, attr.data_out, attr.data_size_out, result.data_out)
+        out.put_u32(RUN_ENDS["data_size_out"], len(result.data_out))
+    out.put_u32(RUN_ENDS["retval"], result.retval)
+    out.put_u32(RUN_ENDS["duration"], min(result.duration, 0xFFFFFFFF))
+    if short:
+        raise BpfError(ENOSPC)
+    if result.ctx_out is not None and attr.ctx_out:
+        short = _copy_out(kernel, attr.ctx_out, attr.ctx_size_out, result.ctx_out)
+        out.put_u32(RUN_ENDS["ctx_size_out"], len(result.ctx_out))
+        if short:
+            raise BpfError(ENOSPC)
+    return 0
+
+
+TEST_RUN_MAX: Final = 1 << 17  # more than any program type takes
+
+
+def _read_in(kernel: Kernel, addr: int, size: int, too_big: int) -> bytes:
+    if size > TEST_RUN_MAX:
+        raise BpfError(too_big)
+    return kernel.memory.read(addr, size)
+
+
+def _copy_out(kernel: Kernel, addr: int, size: int, data: bytes) -> bool:
+    """Copy what fits (size 0 is no limit); True where something did not."""
+    short = 0 < size < len(data)
+    if addr:
+        kernel.memory.write(addr, data[:size] if short else data)
+    return short
+
+
+# --- BPF_PROG_BIND_MAP -------------------------------------------------------------------------------------------------
+
+
+def prog_bind_map(kernel: Kernel, attr: ProgBindMapAttr, out: UserAttr) -> int:
+    """Let a program hold a map that it does not use."""
+    if attr.flags:
+        raise BpfError(EINVAL)
+    prog = kernel.prog_of_fd(attr.prog_fd)
+    obj = kernel.map_of_fd(attr.map_fd)
+    with kernel.lock:
+        if obj not in prog.maps:
+            prog.maps.append(obj)
+    return 0
+
+
+HANDLERS: Final[dict[Cmd, Callable[..., int]]] = {
+    Cmd.PROG_LOAD: prog_load,
+    Cmd.PROG_TEST_RUN: prog_test_run,
+    Cmd.PROG_BIND_MAP: prog_bind_map,
+}

@@ -1,0 +1,122 @@
+"""func_info and line_info of BPF_PROG_LOAD: records out of user memory, checked as far as no control flow is needed.
+
+Records may be longer than this kernel knows if the rest is zero, like an attr. What is copied and kept is the known part.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import E2BIG, EINVAL, ENOMEM
+from typing import Final
+
+from userbpf.abi.attrs import ProgLoadAttr
+from userbpf.abi.info import FuncInfo, LineInfo
+from userbpf.btf import Func
+from userbpf.errors import BpfError, BtfError
+from userbpf.kernel import Kernel
+from userbpf.kernel.objects import BtfObj, ProgRecord
+from userbpf.syscall.attrs import UserAttr
+
+MAX_REC_SIZE: Final = 252
+CHUNK: Final = 1024  # records read at once
+INT_MAX: Final = (1 << 31) - 1
+NO_STEPS: Final = "processed 0 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
+FUNC_REC_OFF: Final = ProgLoadAttr.offset_of("func_info_rec_size")
+LINE_REC_OFF: Final = ProgLoadAttr.offset_of("line_info_rec_size")
+
+
+@dataclass(slots=True)
+class ProgBtf:
+    """What was read: the BTF object and the packed records."""
+
+    obj: BtfObj | None = None
+    func_info: bytes = b""
+    line_info: bytes = b""
+
+    def func_pairs(self) -> list[tuple[int, int]]:
+        return list(struct.iter_unpack("<II", self.func_info))
+
+    def line_tuples(self) -> list[tuple[int, int, int, int]]:
+        return list(struct.iter_unpack("<IIII", self.line_info))
+
+    def keep(self, record: ProgRecord) -> None:
+        record.func_info, record.line_info = self.func_info, self.line_info
+
+
+def read_prog_btf(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> ProgBtf:
+    """Raises BpfError with the log text that Linux writes, NO_STEPS included."""
+    if not attr.func_info_cnt and not attr.line_info_cnt:
+        return ProgBtf()
+    try:
+        obj = kernel.btf_of_fd(_signed(attr.prog_btf_fd))
+        func_info = b"".join(_func_records(kernel, attr, obj, out))
+        line_info = b"".join(_line_records(kernel, attr, out))
+    except BpfError as e:
+        raise BpfError(e.errno or EINVAL, log=e.log + NO_STEPS) from None
+    return ProgBtf(obj, func_info, line_info)
+
+
+def _signed(fd: int) -> int:
+    return fd - (1 << 32) if fd >> 31 else fd
+
+
+def _func_records(kernel: Kernel, attr: ProgLoadAttr, obj: BtfObj, out: UserAttr) -> Iterator[bytes]:
+    count, rec_size = attr.func_info_cnt, attr.func_info_rec_size
+    if not count:
+        return
+    if not FuncInfo.SIZE <= rec_size <= MAX_REC_SIZE or rec_size % 4:
+        raise BpfError(EINVAL, log=f"invalid func info rec size {rec_size}\n")
+    if count * FuncInfo.SIZE > INT_MAX:
+        raise BpfError(ENOMEM)
+    previous = 0
+    for number, record in enumerate(_records(kernel, attr.func_info, count, rec_size)):
+        if any(record[FuncInfo.SIZE :]):
+            out.put_u32(FUNC_REC_OFF, FuncInfo.SIZE)
+            raise BpfError(E2BIG, log="nonzero tailing record in func info")
+        insn_off, type_id = struct.unpack_from("<II", record)
+        if number == 0 and insn_off:
+            raise BpfError(EINVAL, log=f"nonzero insn_off {insn_off} for the first func info record")
+        if number and insn_off <= previous:
+            text = f"same or smaller insn offset ({insn_off}) than previous func info record ({previous})"
+            raise BpfError(EINVAL, log=text)
+        if not _is_func(obj, type_id):
+            raise BpfError(EINVAL, log=f"invalid type id {type_id} in func info")
+        previous = insn_off
+        yield record[: FuncInfo.SIZE]
+
+
+def _is_func(obj: BtfObj, type_id: int) -> bool:
+    try:
+        return isinstance(obj.btf.by_id(type_id), Func)
+    except BtfError:
+        return False
+
+
+def _line_records(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> Iterator[bytes]:
+    count, rec_size = attr.line_info_cnt, attr.line_info_rec_size
+    if not count:
+        return
+    if count > INT_MAX // LineInfo.SIZE or not LineInfo.SIZE <= rec_size <= MAX_REC_SIZE or rec_size % 4:
+        raise BpfError(EINVAL)
+    for record in _records(kernel, attr.line_info, count, rec_size):
+        if any(record[LineInfo.SIZE :]):
+            out.put_u32(LINE_REC_OFF, LineInfo.SIZE)
+            raise BpfError(E2BIG, log="nonzero tailing record in line_info")
+        yield record[: LineInfo.SIZE]
+
+
+def _records(kernel: Kernel, addr: int, count: int, rec_size: int) -> Iterator[bytes]:
+    """One by one, so that a record that cannot be read is met after those before it were looked at."""
+    at = 0
+    while at < count:
+        n = min(CHUNK, count - at)
+        try:
+            piece = kernel.memory.read(addr + at * rec_size, n * rec_size)
+        except BpfError:
+            n = 1
+            piece = kernel.memory.read(addr + at * rec_size, rec_size)
+        for i in range(n):
+            yield piece[i * rec_size : (i + 1) * rec_size]
+        at += n
