@@ -29,10 +29,12 @@ SAVED: Final = 0b1111000000
 class Wanted:
     """Registers and slots whose origin is sought, by frame."""
 
-    __slots__ = ("frame", "regs", "slots")
+    __slots__ = ("besides", "frame", "quiet", "regs", "slots")
 
     def __init__(self, frame: int) -> None:
         self.frame = frame
+        self.besides: list[tuple[State, int, int, Wanted]] = []  # walks to be made when this one is done
+        self.quiet = False  # nothing of this walk is logged
         self.regs = [0] * 9
         self.slots = [0] * 9
 
@@ -100,20 +102,30 @@ def trace(ck: Checker, start: State, wanted: Wanted, last: int) -> bool:
     """Walk back from instruction `last` of the path `start`. True if some checkpoint learned something."""
     if wanted.empty():
         return False
+    changed = _walk(ck, start, wanted, last, len(start.hist))
+    while wanted.besides:
+        st, pc, left, other = wanted.besides.pop()
+        changed |= _walk(ck, st, other, pc, left)
+        wanted.besides += other.besides
+    return changed
+
+
+def _walk(ck: Checker, start: State, wanted: Wanted, last: int, left: int) -> bool:
+    """`trace` from instruction `last` on, the first `left` entries of the history not yet passed."""
     st = start
     log = ck.log
     later = -1
     skip = True
     changed = False
     while True:
-        if log.level2:
+        if log.level2 and not wanted.quiet:
             log.put(f"mark_precise: frame{wanted.frame}: last_idx {last} first_idx {st.first_pc} subseq_idx {later} ")
         if last < 0:
             if _at_entry(st, wanted):
                 return changed
             raise Reject(EFAULT, "verifier bug: backtracking function entry unexpected")
         try:
-            done = _segment(ck, st, wanted, last, later, skip)
+            done = _segment(ck, st, wanted, last, later, skip, left)
         except _CannotTrace:
             _force_all(ck, start)
             return True
@@ -129,17 +141,17 @@ def trace(ck: Checker, start: State, wanted: Wanted, last: int) -> bool:
         later = st.first_pc
         last = parent.last_pc
         st = parent
+        left = len(st.hist)
     _force_all(ck, start)
     return True
 
 
-def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip: bool) -> bool:
+def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip: bool, left: int) -> bool:
     """Back over what ran since the kept state before `st`. True if nothing is wanted any more."""
     hist = st.hist
-    left = len(hist)
     first = st.first_pc
     table = ck.origins
-    level2 = ck.log.level2
+    level2 = ck.log.level2 and not wanted.quiet
     regs = wanted.regs
     pc = last
     while True:
@@ -157,6 +169,8 @@ def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip
                 _sync_links(entry, wanted)
             mask = regs[number]
             if kind == _OTHER:
+                if entry is not None and entry.stack is not None:
+                    _fetched(ck, st, pc, left, entry, wanted)
                 _step_back(ck, pc, later, entry, wanted)
                 if wanted.empty():
                     return True
@@ -233,7 +247,7 @@ def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
                     frame.precise_slots |= bit
                     changed = True
             wanted.slots[number] = slots
-        if level2:
+        if level2 and not wanted.quiet:
             ck.log.state(
                 f"mark_precise: frame{number}: parent state regs={regs_text(wanted.regs[number])} "
                 f"stack={slots_text(wanted.slots[number])}: ",
@@ -305,20 +319,29 @@ def _back_over_load(dst: int, entry: Hist | None, wanted: Wanted) -> None:
 
 
 def _back_over_atomic(insn: Insn, entry: Hist | None, wanted: Wanted) -> None:
-    """What an atomic operation fetches came from memory.
-
-    Linux 6.18.44 goes on asking for the register instead, which misses a slot of the stack: here both are asked for.
-    """
     if insn.imm == 0x100:
         _back_over_load(insn.dst, entry, wanted)
+    else:
+        _back_over_store(insn, entry, wanted)
+
+
+def _fetched(ck: Checker, st: State, pc: int, left: int, entry: Hist, wanted: Wanted) -> None:
+    """What an atomic operation fetches came from memory.
+
+    Linux 6.18.44 goes on asking for the register instead, and misses a slot of the stack that it came from. Here the slot is
+    asked for besides, on a walk of its own that leaves the log alone.
+    """
+    insn = ck.insns[pc]
+    if insn.code & 0xE7 != 0xC3 or not insn.imm & 1 or entry.stack is None:
         return
-    if insn.imm & 1:
-        fetched = 0 if insn.imm == 0xF1 else insn.src
-        if wanted.regs[wanted.frame] >> fetched & 1 and entry is not None and entry.stack is not None:
-            frameno, slot = entry.stack
-            wanted.slots[frameno] |= 1 << slot
-            return
-    _back_over_store(insn, entry, wanted)
+    fetched = 0 if insn.imm == 0xF1 else insn.src
+    if not wanted.regs[wanted.frame] >> fetched & 1:
+        return
+    frameno, slot = entry.stack
+    other = Wanted(wanted.frame)
+    other.quiet = True
+    other.slots[frameno] = 1 << slot
+    wanted.besides.append((st, pc, left, other))
 
 
 def _back_over_store(insn: Insn, entry: Hist | None, wanted: Wanted) -> None:

@@ -12,13 +12,14 @@ from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC
 from userbpf.verifier.domain import bounds_text
 from userbpf.verifier.regs import CTX_REG, NOT_INIT, SCALAR, Reg, type_name
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, Reject
 from userbpf.verifier.state import Frame
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
 MAX_STACK: Final = 512
+MAX_FRAMES: Final = 8
 
 
 def check_all(ck: Checker) -> None:
@@ -113,24 +114,21 @@ def check_depth(ck: Checker) -> None:
     for pc, insn in enumerate(ck.insns):
         if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
             calls[cfg.subprog_of[pc]].append((pc, cfg.subprog_of[pc + insn.imm + 1]))
-    # depth-first over call chains; at most 8 deep, so recursion is bounded
-    _walk(ck, calls, 0, 0, [])
-
-
-def _rounded(depth: int) -> int:
-    return depth + 15 & ~15
-
-
-def _walk(ck: Checker, calls: list[list[tuple[int, int]]], sub: int, depth: int, chain: list[int]) -> None:
-    depth += _rounded(ck.subprogs[sub].stack_depth)
-    if depth > MAX_STACK:
-        raise Reject(EACCES, f"combined stack size of {len(chain) + 1} calls is {depth}. Too large")
-    if sub in chain:
-        raise Reject(EINVAL, "recursive call is not supported")
-    if len(chain) + 1 > 8:
-        raise Reject(7, f"the call stack of {len(chain) + 1} frames is too deep !")
-    for _, target in calls[sub]:
-        _walk(ck, calls, target, depth, [*chain, sub])
+    # depth first over call chains, each (function, depth, frames) once; recursion ends at the limit of frames
+    seen: set[tuple[int, int, int]] = set()
+    todo: list[tuple[int, int, int]] = [(0, 0, 1)]
+    while todo:
+        sub, depth, frames = todo.pop()
+        if (sub, depth, frames) in seen:
+            continue
+        seen.add((sub, depth, frames))
+        depth += subs[sub].stack_depth + 15 & ~15
+        if depth > MAX_STACK:
+            raise Reject(EACCES, f"combined stack size of {frames} calls is {depth}. Too large")
+        for _, target in reversed(calls[sub]):
+            if frames >= MAX_FRAMES:
+                raise Reject(E2BIG, f"the call stack of {MAX_FRAMES} frames is too deep !")
+            todo.append((target, depth, frames + 1))
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------------
