@@ -149,14 +149,14 @@ class Calls:
         return attr
 
     # --- programs
-    def load_attr(self, insns: Sequence[Insn], prog_type: int, **more: Any) -> ProgLoadAttr:
-        code, licence = Buf(encode(insns)), Buf(b"GPL\0")
+    def load_attr(self, program: Sequence[Insn], prog_type: int, **more: Any) -> ProgLoadAttr:
+        code, licence = Buf(encode(program)), Buf(b"GPL\0")
         self._kept = (code, licence)
-        fields = {"insn_cnt": len(insns), "insns": code.addr, "license": licence.addr, **more}
+        fields = {"insn_cnt": len(program), "insns": code.addr, "license": licence.addr, **more}
         return ProgLoadAttr(prog_type=prog_type, **fields)
 
-    def prog(self, insns: Sequence[Insn] = RETURN_0, prog_type: int = ProgType.SOCKET_FILTER, **more: Any) -> int:
-        return self.fd(Cmd.PROG_LOAD, self.load_attr(insns, prog_type, **more))
+    def prog(self, program: Sequence[Insn] = RETURN_0, prog_type: int = ProgType.SOCKET_FILTER, **more: Any) -> int:
+        return self.fd(Cmd.PROG_LOAD, self.load_attr(program, prog_type, **more))
 
     def test_run(self, fd: int, data: bytes = bytes(64), out: int = 0, **more: Any) -> tuple[ProgTestRunAttr, bytes]:
         given, got = Buf(data), Buf(out)
