@@ -58,6 +58,9 @@ class Rig:
         start = self.word(layout.CTX_DATA)
         return ctypes.string_at(start, self.word(layout.CTX_DATA_END) - start)
 
+    def clear_image(self) -> None:
+        ctypes.memset(self.ctx, 0, IMAGE_SIZE)
+
     def image(self) -> bytes:
         return ctypes.string_at(self.ctx, IMAGE_SIZE)
 

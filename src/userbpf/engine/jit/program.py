@@ -24,8 +24,8 @@ from userbpf.verifier.api import VerifiedProg
 
 M64: Final = (1 << 64) - 1
 _CALLBACK: Final = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 6)
-# Above so many live instructions the time to compile counts for more than the last tenth of speed.
-CHEAP_ABOVE: Final = 5000
+# Above so many live instructions LLVM's level 1: 0.12 ms an instruction instead of 0.18, at the same speed but for vectors.
+CHEAP_ABOVE: Final = 2000
 
 
 class Executable:
