@@ -300,6 +300,16 @@ def test_33_tail_calls_and_no_more(run: Run) -> None:
 
 
 @both
+def test_a_tail_call_to_nothing_does_not_count(run: Run) -> None:
+    tails = Tails(run)
+    tails.put(1, "r0 = 42\nexit")
+    nowhere = "r1 = r6\nr2 = map_fd 0 ll\nr3 = 0\ncall bpf_tail_call\n" * 40
+    assert (
+        tails.start("r6 = r1\n" + nowhere + "r1 = r6\nr2 = map_fd 0 ll\nr3 = 1\ncall bpf_tail_call\nr0 = 9\nexit") == 42
+    )
+
+
+@both
 def test_a_tail_call_in_a_subprogram_returns_to_its_caller(run: Run) -> None:
     tails = Tails(run)
     tails.put(0, "r0 = 40\nexit")
@@ -384,7 +394,7 @@ def test_for_each_stops_when_told(run: Run) -> None:
     assert list(maps.content()[0].values())[2] == (7).to_bytes(8, "little")
 
 
-# --- maps ------------------------------------------------------------------------------------------------------------------------
+# --- maps -------------------------------------------------------------------------------------------------------------
 
 COUNT = """
 *(u32 *)(r10 -4) = {key}

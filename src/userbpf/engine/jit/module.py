@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from userbpf.abi.enums import HelperId
 from userbpf.engine.env import Binding, Env, PythonBody
 from userbpf.engine.jit.compare import MEMCMP
+from userbpf.isa import opcodes as op
 from userbpf.native import IrModule, NativeFn, Sym
 from userbpf.spec.ctx import CtxField, ctx_fields, find
 from userbpf.verifier.api import PtrKind, VerifiedProg
@@ -18,6 +20,8 @@ _DISJOINT: Final = {
     PtrKind.SOCK: "sock",
     PtrKind.FLOW_KEYS: "flow keys",
 }
+
+TAIL_CALL: Final = (op.BPF_JMP | op.BPF_CALL, 0, 0)
 
 
 class ProgramModule:
@@ -33,6 +37,7 @@ class ProgramModule:
         }
         self.callbacks: dict[str, tuple[str, PythonBody | None]] = {}  # symbol -> (name, Python body)
         self._compares = False
+        self._moves_packet = prog.changes_packet or _tail_calls_in_subprograms(prog)
         self._names: dict[int, str] = {}  # address -> symbol
         self._tags: dict[str, int] = {}
         self._metadata: list[str] = ['!0 = !{!"userbpf"}', "!1 = !{}"]
@@ -91,7 +96,7 @@ class ProgramModule:
 
     def word_tag(self) -> str:
         """The metadata of a load of a context word; the words of a program that moves no packet never change."""
-        fixed = "" if self.prog.changes_packet else ", !invariant.load !1"
+        fixed = "" if self._moves_packet else ", !invariant.load !1"
         return f", !tbaa !{self._access(self._node('ctx word', 0))}{fixed}"
 
     def _shares_memory(self, index: int) -> bool:
@@ -123,3 +128,9 @@ class ProgramModule:
     def field_at(self, off: int, size: int) -> CtxField | None:
         """The context field of a load."""
         return find(self.fields, off, size)
+
+
+def _tail_calls_in_subprograms(prog: VerifiedProg) -> bool:
+    """Such a call comes back, from a program that may have done anything to the packet."""
+    end = prog.subprogs[0].end
+    return any(insn[:3] == TAIL_CALL and insn.imm == HelperId.tail_call for insn in prog.insns[end:])
