@@ -372,7 +372,7 @@ def test_btf_load_fields(transport: Calls, fields: dict[str, int], want: str) ->
         blob(b"", b""),
         blob(b""),
         BTF[:23],
-        blob(words(0, 1 << 24, 4, 32)),
+        blob(INT + words(0, 8 << 24, 1)),
         blob(INT + words(0, 2 << 24, 99)),
     ],
     ids=["zeroes", "no data", "no types", "no header", "a typedef without a name", "a pointer to nothing"],

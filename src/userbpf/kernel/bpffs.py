@@ -22,8 +22,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.errors import BpfError
-from userbpf.kernel import fds, relocate
+from userbpf.kernel import fds, progfile, relocate
 from userbpf.kernel.objects import KernelObject, MapObj, ProgObj
+from userbpf.kernel.progfile import ProgFile
 
 if TYPE_CHECKING:
     from userbpf.kernel.machine import Kernel
@@ -47,8 +48,11 @@ def pin(kernel: Kernel, obj: KernelObject, path: str) -> None:
         raise BpfError(e.errno or errno.EIO) from None
 
 
-def get(kernel: Kernel, path: str, mode: int) -> int:
-    """An fd of the object at a path; EACCES for a file that is no pin."""
+def get(kernel: Kernel, path: str, mode: int) -> int | ProgFile:
+    """An fd of the object at a path, or the record of a program that is not loaded yet.
+
+    EACCES for a file that is no pin.
+    """
     try:
         st = os.stat(path)
         if not stat.S_ISREG(st.st_mode):
@@ -57,7 +61,9 @@ def get(kernel: Kernel, path: str, mode: int) -> int:
     except OSError as e:
         raise BpfError(e.errno or errno.EACCES) from None
     try:
-        obj = kernel.object_at(fds.identity(fd)) or open_pin(kernel, path)
+        obj = kernel.object_at(fds.identity(fd)) or _adopted(kernel, path)
+        if isinstance(obj, ProgFile):
+            return obj
         if isinstance(obj, MapObj):
             obj.last_user_fd, fd = fd, -1
             return obj.last_user_fd
@@ -67,7 +73,7 @@ def get(kernel: Kernel, path: str, mode: int) -> int:
             os.close(fd)
 
 
-def open_pin(kernel: Kernel, path: str) -> KernelObject:
+def _adopted(kernel: Kernel, path: str) -> KernelObject | ProgFile:
     """The object of a pin that another process made."""
     from userbpf.kernel.adopt import adopt
 
@@ -76,12 +82,24 @@ def open_pin(kernel: Kernel, path: str) -> KernelObject:
     except OSError as e:
         raise BpfError(e.errno or errno.EACCES) from None
     try:
-        obj = adopt(kernel, fd)
+        found = adopt(kernel, fd)
+        if found is not None:
+            return found
+        with open(fd, "rb", closefd=False) as file:
+            record = progfile.decode(file.read(progfile.MAX_SIZE))
     finally:
         os.close(fd)
-    if obj is None:
+    if record is None:
         raise BpfError(errno.EACCES)
-    return obj
+    return record
+
+
+def settle(kernel: Kernel, obj: ProgObj, path: str) -> None:
+    """A program that was loaded from a pin is what the pin names."""
+    fd = fds.make_private(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    identity = fds.identity(fd)
+    obj.pins[identity] = fd
+    kernel.alias(identity, obj)
 
 
 # --- maps --------------------------------------------------------------------------------------------------------------
@@ -90,7 +108,7 @@ def open_pin(kernel: Kernel, path: str) -> KernelObject:
 def _pin_map(kernel: Kernel, obj: MapObj, path: str) -> None:
     st = os.fstat(obj.private_fd)
     if obj.pins and st.st_nlink:
-        os.link(f"{fds.FD_DIR}/{obj.private_fd}", path, follow_symlinks=True)
+        _link_fd(obj.private_fd, path)
         return
 
     def fill(target: int) -> None:
@@ -104,6 +122,15 @@ def _pin_map(kernel: Kernel, obj: MapObj, path: str) -> None:
             os.close(target)
     kernel.rename(obj, fds.identity(obj.private_fd))
     obj.pins[obj.identity] = obj.private_fd
+
+
+def _link_fd(fd: int, path: str) -> None:
+    """Another name for the file of a descriptor. With a directory given, os.link is linkat(2), which follows /proc."""
+    here = os.open(fds.FD_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(str(fd), path, src_dir_fd=here, follow_symlinks=True)
+    finally:
+        os.close(here)
 
 
 def _publish(path: str, fill: Callable[[int], None]) -> int:
@@ -125,8 +152,6 @@ def _publish(path: str, fill: Callable[[int], None]) -> int:
 
 
 def _pin_prog(kernel: Kernel, obj: ProgObj, path: str) -> None:
-    from userbpf.kernel import progfile
-
     names = [_map_name(kernel, each, path, number) for number, each in enumerate(obj.maps)]
     content = progfile.encode(obj, names)
 

@@ -18,6 +18,7 @@ MAGIC: Final = "userbpf-prog"
 VERSION: Final = 1
 BLOBS: Final = ("insns", "func_info", "line_info", "btf")
 MAX_HEADER: Final = 1 << 16
+MAX_SIZE: Final = 1 << 26
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ def encode(obj: ProgObj, maps: Sequence[str]) -> bytes:
         "prog_flags": record.prog_flags,
         "license": record.license.decode("latin-1"),
         "name": record.name,
+        "tag": record.tag.hex(),
         "maps": list(maps),
         "sizes": [len(blobs[name]) for name in BLOBS],
     }
@@ -59,12 +61,25 @@ def decode(data: bytes) -> ProgFile | None:
         return None
     try:
         header = json.loads(line)
-        if header["version"] != VERSION:
+        if not _is_sound(header):
             return None
-        out = ProgFile(header, [str(path) for path in header["maps"]])
+        out = ProgFile(header, header["maps"])
         rest = data[len(line) + 1 :]
         for name, size in zip(BLOBS, header["sizes"], strict=True):
             out.blobs[name], rest = rest[:size], rest[size:]
     except (ValueError, KeyError, TypeError):
         return None
     return out
+
+
+def _is_sound(header: dict[str, Any]) -> bool:
+    """Whether every field is of its kind; KeyError, TypeError or ValueError otherwise, too."""
+    numbers = [header[name] for name in ("prog_type", "expected_attach_type", "prog_flags")] + header["sizes"]
+    texts = [header["license"], header["name"], *header["maps"]]
+    return (
+        header["version"] == VERSION
+        and all(type(n) is int and 0 <= n < 1 << 32 for n in numbers)
+        and all(type(text) is str for text in texts)
+        and len(header["name"]) < 16
+        and len(bytes.fromhex(header["tag"])) == 8
+    )

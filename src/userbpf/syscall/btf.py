@@ -9,8 +9,8 @@ from typing import Final
 from userbpf.abi.attrs import BtfLoadAttr
 from userbpf.abi.consts import BPF_F_TOKEN_FD
 from userbpf.abi.enums import Cmd
-from userbpf.btf import Btf
-from userbpf.errors import BpfError, BtfError
+from userbpf.btf import check
+from userbpf.errors import BpfError
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj
 from userbpf.syscall.attrs import UserAttr
@@ -32,14 +32,13 @@ def btf_load(kernel: Kernel, attr: BtfLoadAttr, out: UserAttr) -> int:
     log = UserLog(attr.btf_log_level, attr.btf_log_buf, attr.btf_log_size)
     log.check()
     data = kernel.memory.read(attr.btf, attr.btf_size)
-    text, refusal = "", None
     try:
-        btf = Btf.parse(data)
-    except BtfError as e:
-        text, refusal = f"{e}\n", e
-    code = log.finish(kernel.memory, out, TRUE_SIZE_OFF, text) or (EINVAL if refusal else 0)
+        btf, text = check.load(data, attr.btf_log_level)
+    except BpfError as e:
+        raise BpfError(log.finish(kernel.memory, out, TRUE_SIZE_OFF, e.log) or e.errno or EINVAL, log=e.log) from None
+    code = log.finish(kernel.memory, out, TRUE_SIZE_OFF, text)
     if code:
-        raise BpfError(code, str(refusal or ""), log=text)
+        raise BpfError(code, log=text)
     return kernel.new_fd(kernel.admit(BtfObj(data, btf)))
 
 

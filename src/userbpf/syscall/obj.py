@@ -21,6 +21,7 @@ from userbpf.kernel.usermem import read_string
 from userbpf.spec.limits import PAGE_SIZE
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.prog import xlated
+from userbpf.syscall.reload import load_pinned
 
 INT_MAX: Final = (1 << 31) - 1
 PATH_MAX: Final = 4096
@@ -258,7 +259,9 @@ def obj_get(kernel: Kernel, attr: ObjPinAttr, out: UserAttr) -> int:
     if attr.path_fd and not attr.file_flags & BPF_F_PATH_FD:
         raise BpfError(errno.EINVAL)
     mode = open_mode(attr.file_flags)
-    return bpffs.get(kernel, _path(kernel, attr), mode)
+    path = _path(kernel, attr)
+    found = bpffs.get(kernel, path, mode)
+    return found if isinstance(found, int) else load_pinned(kernel, found, path)
 
 
 HANDLERS: Final[dict[Cmd, Callable[..., int]]] = {

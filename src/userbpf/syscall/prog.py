@@ -25,6 +25,7 @@ from userbpf.isa.opcodes import (
 )
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
+from userbpf.kernel.usermem import read_string
 from userbpf.spec import limits as lim
 from userbpf.spec.progs import PROG_FLAGS, PROGS, ProgRow
 from userbpf.syscall.attrs import UserAttr
@@ -131,8 +132,6 @@ def _permitted(kernel: Kernel, row: ProgRow) -> bool:
 
 def _code(kernel: Kernel, attr: ProgLoadAttr) -> tuple[bytes, tuple[Insn, ...]]:
     """Licence (not more than 127 bytes of it count) and instructions."""
-    from userbpf.kernel.usermem import read_string
-
     licence = read_string(kernel.memory, attr.license, LICENSE_MAX - 1)
     return licence, tuple(decode(kernel.memory.read(attr.insns, attr.insn_cnt * 8)))
 
