@@ -82,6 +82,7 @@ int count_flows(struct xdp_md *ctx)
 	struct ethhdr *eth = data;
 	struct flow_key key = {};
 	__u64 bytes = end - data;
+	int later_fragment = 0; /* only the first one has ports */
 	void *l4;
 
 	if ((void *)(eth + 1) > end)
@@ -97,8 +98,7 @@ int count_flows(struct xdp_md *ctx)
 		__builtin_memcpy(key.saddr, &ip->saddr, 4);
 		__builtin_memcpy(key.daddr, &ip->daddr, 4);
 		l4 = (void *)ip + ip->ihl * 4;
-		if (ip->frag_off & bpf_htons(0x1fff))
-			l4 = end; /* only the first fragment has ports */
+		later_fragment = ip->frag_off & bpf_htons(0x1fff);
 	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip6 = (void *)(eth + 1);
 
@@ -114,7 +114,7 @@ int count_flows(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 
-	if (key.proto == IPPROTO_TCP || key.proto == IPPROTO_UDP) {
+	if (!later_fragment && (key.proto == IPPROTO_TCP || key.proto == IPPROTO_UDP)) {
 		__be16 *ports = l4;
 
 		if ((void *)(ports + 2) <= end) {

@@ -1,0 +1,314 @@
+"""`Object.open(path).load()`: an object file's maps and programs behind file descriptors of a transport."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
+from userbpf.abi.enums import MapType, ProgType
+from userbpf.btf.values import Codecs
+from userbpf.client.maps import Map
+from userbpf.client.transport import Buffer, Client, RunResult, connect
+from userbpf.errors import BpfError, ObjectError, UserbpfError
+from userbpf.isa.insn import encode
+from userbpf.loader.blueprint import DataPlan, MapPlan, ObjectPlan, ProgPlan
+from userbpf.loader.open import open_plan
+
+if TYPE_CHECKING:
+    from userbpf.kernel import Kernel
+
+NAME_BYTES: Final = 15
+FUNC_INFO_SIZE: Final = 8
+LINE_INFO_SIZE: Final = 16
+# libbpf leaves out the BTF types of these maps' keys and values: Linux does not take them
+NO_BTF: Final = frozenset(
+    {
+        MapType.PERF_EVENT_ARRAY,
+        MapType.CGROUP_ARRAY,
+        MapType.STACK_TRACE,
+        MapType.ARRAY_OF_MAPS,
+        MapType.HASH_OF_MAPS,
+        MapType.DEVMAP,
+        MapType.DEVMAP_HASH,
+        MapType.CPUMAP,
+        MapType.XSKMAP,
+        MapType.SOCKMAP,
+        MapType.SOCKHASH,
+        MapType.QUEUE,
+        MapType.STACK,
+        MapType.ARENA,
+        MapType.PROG_ARRAY,
+        MapType.RINGBUF,
+    }
+)
+
+
+def c_name(name: str) -> bytes:
+    """A name as Linux takes it: 15 characters of letters, digits, `_` and `.`."""
+    return "".join(ch if ch.isalnum() or ch in "_." else "_" for ch in name)[:NAME_BYTES].encode("ascii", "replace")
+
+
+class Variables(MutableMapping[str, Any]):
+    """The global variables of a data section; written before `load` they are the initial content."""
+
+    def __init__(self, data: DataPlan, codecs: Codecs | None) -> None:
+        self._data = data
+        self._codecs = codecs
+        self._map: tuple[Client, int] | None = None
+
+    def _bytes(self) -> bytes:
+        if self._map is None:
+            return bytes(self._data.content)
+        client, fd = self._map
+        return client.map_lookup_elem(fd, bytes(4), self._data.plan.value_size)
+
+    def __getitem__(self, name: str) -> Any:
+        v = self._data.variables[name]
+        content = self._bytes()[v.off : v.off + v.size]
+        return self._codecs.of(v.type_id).decode(content) if self._codecs and v.type_id else content
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        v = self._data.variables[name]
+        new = self._codecs.of(v.type_id).encode(value) if self._codecs and v.type_id else bytes(value)
+        if len(new) != v.size:
+            raise ValueError(f"{name}: {len(new)} bytes for {v.size}")
+        content = bytearray(self._bytes())
+        content[v.off : v.off + v.size] = new
+        if self._map is None:
+            self._data.content[:] = content
+            return
+        if self._data.read_only:
+            raise UserbpfError(f"{name} is constant: set it before load()")
+        client, fd = self._map
+        client.map_update_elem(fd, bytes(4), bytes(content))
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("a variable cannot be deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data.variables)
+
+    def __len__(self) -> int:
+        return len(self._data.variables)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._data.variables:
+            raise AttributeError(name)
+        return self[name]
+
+
+class Prog:
+    """A loaded program."""
+
+    def __init__(self, client: Client, fd: int, plan: ProgPlan, log: str) -> None:
+        self.client = client
+        self.fd = fd
+        self.name = plan.name
+        self.section = plan.section
+        self.prog_type = ProgType(plan.row.prog_type)
+        self.log = log
+
+    def run(self, packet: bytes = b"", ctx: bytes = b"", repeat: int = 1) -> RunResult:
+        """BPF_PROG_TEST_RUN over one packet (bytes, or anything that has them, a scapy packet say)."""
+        return self.client.prog_test_run(self.fd, bytes(packet), ctx, repeat)
+
+    def run_many(self, packets: Iterable[bytes]) -> list[RunResult]:
+        """One test run a packet."""
+        return [self.run(packet) for packet in packets]
+
+    def pin(self, path: str | os.PathLike[str]) -> None:
+        self.client.obj_pin(self.fd, path)
+
+    def __repr__(self) -> str:
+        return f"<Prog {self.name!r} {self.prog_type.name} fd={self.fd}>"
+
+
+class Object:
+    """An object file. `open` reads it, `load` makes its maps and programs; a context manager closes them.
+
+    `data` is the variables by section (".bss", ".rodata" ...), `maps` the maps that the source declares, `progs` the
+    programs, by name.
+    """
+
+    def __init__(self, plan: ObjectPlan) -> None:
+        self.plan = plan
+        self.name = plan.name
+        codecs = Codecs(plan.btf) if plan.btf is not None else None
+        self.data: dict[str, Variables] = {name: Variables(data, codecs) for name, data in plan.data.items()}
+        self.maps: dict[str, Map] = {}
+        self.progs: dict[str, Prog] = {}
+        self._fds: list[int] = []
+        self._map_fds: dict[str, int] = {}
+        self.client: Client | None = None
+        self.btf_fd = 0
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Object:
+        """Read a C source (compiled on the way) or an object file; ObjectError where it is neither or malformed."""
+        return cls(open_plan(Path(path)))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "object.o") -> Object:
+        """Read an object from memory."""
+        from userbpf.loader.open import plan_of
+
+        return cls(plan_of(data, name))
+
+    def load(
+        self,
+        transport: str = "user",
+        *,
+        kernel: Kernel | None = None,
+        log_level: int = 0,
+        progs: Iterable[str] | None = None,
+    ) -> Object:
+        """Create maps, load BTF and programs (those named, or all). A refusal raises BpfError with the verifier's log."""
+        if self.client is not None:
+            raise UserbpfError(f"{self.name} is loaded already")
+        self.client = connect(transport, kernel)
+        try:
+            self._load_btf()
+            for data in self.plan.data.values():
+                self._load_data(data)
+            for plan in self.plan.maps.values():
+                self._load_map(plan)
+            wanted = set(progs) if progs is not None else {n for n, p in self.plan.progs.items() if p.autoload}
+            for name, prog in self.plan.progs.items():
+                if name in wanted:
+                    self._load_prog(prog, log_level)
+            self._fill_slots()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _own(self, fd: int) -> int:
+        self._fds.append(fd)
+        return fd
+
+    def _load_btf(self) -> None:
+        assert self.client is not None
+        if self.plan.btf_bytes:
+            self.btf_fd = self._own(self.client.btf_load(self.plan.btf_bytes))
+
+    def _create(self, plan: MapPlan) -> int:
+        assert self.client is not None
+        inner_fd = self._create(plan.inner) if plan.inner is not None else 0
+        typed = self.btf_fd and plan.map_type not in NO_BTF and (plan.btf_value_type_id or plan.btf_key_type_id)
+        attr = MapCreateAttr(
+            map_type=plan.map_type,
+            key_size=plan.key_size,
+            value_size=plan.value_size,
+            max_entries=plan.max_entries,
+            map_flags=plan.map_flags,
+            inner_map_fd=inner_fd,
+            map_name=c_name(plan.name),
+            btf_fd=self.btf_fd if typed else 0,
+            btf_key_type_id=plan.btf_key_type_id if typed else 0,
+            btf_value_type_id=plan.btf_value_type_id if typed else 0,
+            map_extra=plan.map_extra,
+        )
+        try:
+            return self._own(self.client.map_create(attr))
+        except BpfError as e:
+            raise BpfError(
+                e.errno or 0, f"map {plan.name} ({_type_name(plan.map_type)}): {os.strerror(e.errno or 0)}"
+            ) from e
+
+    def _load_data(self, data: DataPlan) -> None:
+        assert self.client is not None
+        fd = self._map_fds[data.section] = self._create(data.plan)
+        if any(data.content):
+            self.client.map_update_elem(fd, bytes(4), bytes(data.content))
+        if data.read_only:
+            self.client.map_freeze(fd)
+        self.data[data.section]._map = (self.client, fd)
+
+    def _load_map(self, plan: MapPlan) -> None:
+        assert self.client is not None
+        fd = self._map_fds[plan.name] = self._create(plan)
+        self.maps[plan.name] = Map(self.client, fd, plan.name, self.plan.btf)
+        # maps without BTF at the syscall still have their types in the object
+        if not self.maps[plan.name].info.btf_value_type_id and plan.btf_value_type_id and self.plan.btf is not None:
+            self.maps[plan.name].value_codec = Codecs(self.plan.btf).of(plan.btf_value_type_id)
+
+    def _load_prog(self, plan: ProgPlan, log_level: int) -> None:
+        assert self.client is not None
+        if plan.row.btf:
+            raise ObjectError(
+                f"{self.name}: program {plan.name}: section {plan.section}: attaching by kernel BTF is not supported yet"
+            )
+        insns = list(plan.insns)
+        for ref in plan.references:
+            insns[ref.pc] = insns[ref.pc]._replace(imm=self._map_fds[ref.target])
+        code, licence = Buffer(encode(insns)), Buffer(self.plan.license.encode("latin-1") + b"\0")
+        funcs = Buffer(b"".join(a.to_bytes(4, "little") + b.to_bytes(4, "little") for a, b in plan.func_info))
+        lines = Buffer(b"".join(b"".join(n.to_bytes(4, "little") for n in line) for line in plan.line_info))
+        attr = ProgLoadAttr(
+            prog_type=plan.row.prog_type,
+            insn_cnt=len(insns),
+            insns=code.addr,
+            license=licence.addr,
+            prog_flags=plan.row.prog_flags,
+            prog_name=c_name(plan.name),
+            expected_attach_type=int(plan.row.attach or 0),
+        )
+        if self.btf_fd and plan.func_info:
+            attr.prog_btf_fd = self.btf_fd
+            attr.func_info_rec_size, attr.func_info, attr.func_info_cnt = (
+                FUNC_INFO_SIZE,
+                funcs.addr,
+                len(plan.func_info),
+            )
+            attr.line_info_rec_size, attr.line_info, attr.line_info_cnt = (
+                LINE_INFO_SIZE,
+                lines.addr,
+                len(plan.line_info),
+            )
+        try:
+            fd, log = self.client.prog_load(attr, log_level)
+        except BpfError as e:
+            reason = e.strerror or ""
+            raise BpfError(e.errno or 0, f"program {plan.name} (section {plan.section}): {reason}", log=e.log) from None
+        self.progs[plan.name] = Prog(self.client, self._own(fd), plan, log)
+
+    def _fill_slots(self) -> None:
+        """The initial content of maps of maps and program arrays."""
+        assert self.client is not None
+        for plan in self.plan.maps.values():
+            for index, name in plan.slots:
+                target = self._map_fds.get(name) or (self.progs[name].fd if name in self.progs else 0)
+                if target:
+                    self.client.map_update_elem(
+                        self._map_fds[plan.name], index.to_bytes(4, "little"), target.to_bytes(4, "little")
+                    )
+
+    def close(self) -> None:
+        """Close all descriptors; maps and programs that nothing else holds are gone then."""
+        for m in self.maps.values():
+            m.close()
+        for fd in self._fds:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+        self._fds.clear()
+
+    def __enter__(self) -> Object:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Object {self.name!r}: {len(self.plan.maps)} maps, {len(self.plan.progs)} programs>"
+
+
+def _type_name(number: int) -> str:
+    try:
+        return MapType(number).c_name
+    except ValueError:
+        return f"map type {number}"

@@ -1,0 +1,31 @@
+"""A path to a blueprint: C source is compiled, an object is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from userbpf.btf.core import kernel_target
+from userbpf.errors import ObjectError
+from userbpf.loader.blueprint import ObjectPlan
+from userbpf.loader.parse import parse_object
+
+SOURCES: Final = (".c", ".cc", ".cpp")
+
+
+def plan_of(data: bytes, name: str) -> ObjectPlan:
+    """The blueprint of an object's bytes, adapted to the running kernel's types where it asks for them."""
+    return parse_object(data, name, kernel_target())
+
+
+def open_plan(path: Path) -> ObjectPlan:
+    """The blueprint of a C source or an object file; ObjectError with the cause."""
+    if path.suffix in SOURCES:
+        from userbpf.loader.compile import compile_source
+
+        return plan_of(compile_source(path), path.name)
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise ObjectError(f"{path}: {e.strerror}") from e
+    return plan_of(data, path.name)
