@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Programs that show one behaviour of the verifier each: (id, program type, assembly).
 
 `map_fd N` is the N-th of MAPS. What Linux 6.18.44 says of each (errno, last message, instructions processed) is recorded in

@@ -91,7 +91,6 @@ def access(
     kind = reg[0]
     if kind == STACK:
         _align(ck, reg, off, size, "stack ", True)
-        ck.fact_access(pc, PtrKind.STACK, None, None)
         stack.access(ck, pc, regno, reg, off, size, write, value, sx)
         return
     if kind in (PACKET, PACKET_META):

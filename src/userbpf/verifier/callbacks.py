@@ -7,6 +7,7 @@ widened on the way back, so that the second time round usually finds the state i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,6 @@ from userbpf.verifier.regs import (
     MEM,
     NOT_INIT,
     SCALAR,
-    ST_SPILL,
     UNINIT,
     UNKNOWN_REG,
     ZERO,
@@ -30,7 +30,8 @@ from userbpf.verifier.regs import (
     type_name,
 )
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
-from userbpf.verifier.state import Frame, State
+from userbpf.verifier.state import Frame
+from userbpf.verifier.widen import previous, widen
 
 if TYPE_CHECKING:
     from userbpf.verifier.calls import Call
@@ -126,56 +127,11 @@ def leave(ck: Checker, pc: int) -> int:
         ck.log.state("", picture(caller, st.refs))
     st.frames.pop()
     ck.set_state(st)
-    before = _previous(st, callee.callsite)
+    before = previous(st.parent, st, callee.callsite)
     if before is not None:
-        _same_references(before, st)
-        _widen(before, st)
+        widen(before, st)
     ck.print_from = True
     return callee.callsite
-
-
-def _previous(st: State, pc: int) -> State | None:
-    """The kept state at the same call, nearest on the way here."""
-    old = st.parent
-    while old is not None:
-        if old.pc == pc and len(old.frames) == len(st.frames):
-            if all(a.callsite == b.callsite for a, b in zip(old.frames, st.frames, strict=True)):
-                return old
-        old = old.parent
-    return None
-
-
-def _same_references(old: State, cur: State) -> None:
-    if len(old.refs) != len(cur.refs):
-        held = next((r for r in cur.refs if r not in old.refs), None)
-        text = f"Unreleased reference id={held.id} alloc_insn={held.pc}\n" if held is not None else ""
-        raise Reject(EINVAL, text + "BPF_EXIT instruction in callback would lead to reference leak")
-
-
-def _widen(old: State, cur: State) -> None:
-    """What differs from the round before and mattered to nothing becomes unknown."""
-    for a, b in zip(old.frames, cur.frames, strict=True):
-        for i in range(10):
-            new = _widened(a.regs[i], b.regs[i], a.precise_regs >> i & 1)
-            if new is not b.regs[i]:
-                b.regs[i] = new
-        for i, (types, spill) in enumerate(b.stack):
-            if i >= len(a.stack) or spill is None or types[7] != ST_SPILL:
-                continue
-            before = a.stack[i][1]
-            if before is None or a.stack[i][0][7] != ST_SPILL:
-                continue
-            new = _widened(before, spill, a.precise_slots >> i & 1)
-            if new is not spill:
-                b.stack[i] = (types, new)
-
-
-def _widened(old: Reg, cur: Reg, precise: int) -> Reg:
-    if old[0] != SCALAR or cur[0] != SCALAR or precise:
-        return cur
-    if old[1] is cur[1] and old[2] == cur[2] and old[3] == cur[3]:
-        return cur
-    return UNKNOWN_REG
 
 
 # --- arguments by prototype ------------------------------------------------------------------------------------------------
@@ -298,6 +254,33 @@ def constant_string(the_call: Call, number: int, reg: Reg) -> None:
     data = use.peek(off, use.shape.value_size - off)
     if data is None or b"\0" not in data:
         raise Reject(EINVAL, "string is not zero-terminated")
+
+
+# what follows %p is a kind of pointer, or nothing that could be taken for one
+_SPECIFIER: Final = re.compile(
+    rb"%(?:%|[-0 +]*\d*(?:(?:ll|l)?[diuxX]|c|s|p(?:[KxsSB]|[iI][46]|(?=$|[\s!-/:-@\[-`{-~]))|[pP][ku]s))", re.DOTALL
+)
+
+
+def format_fits(the_call: Call) -> None:
+    """bpf_snprintf's format is known: it must be well formed, and there must be a word of data for each specifier."""
+    ck = the_call.ck
+    size = ck.regs[5][1].value
+    if size % 8:
+        raise Reject(EINVAL)
+    reg = ck.regs[3]
+    use = reg[4][0]
+    off = reg[3] + access.signed(reg[1].value)
+    text = (use.peek(off, use.shape.value_size - off) or b"").split(b"\0")[0]
+    wanted = at = 0
+    while (at := text.find(b"%", at)) >= 0:
+        found = _SPECIFIER.match(text, at)
+        if found is None:
+            raise Reject(EINVAL, "Invalid format string")
+        wanted += found.group() != b"%%"
+        at = found.end()
+    if wanted > size // 8 or any((byte < 0x20 and byte not in b"\t\n\r\f\v") for byte in text):
+        raise Reject(EINVAL, "Invalid format string")
 
 
 def mark_slot_precise(ck: Checker, frame: Frame, index: int) -> None:

@@ -489,6 +489,8 @@ class Call:
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
         elif helper == _H.get_func_ip and ck.req.prog_type not in (ProgType.KPROBE, ProgType.TRACING):
             raise Reject(524, f"func {self.name} not supported for program type {int(ck.req.prog_type)}")
+        elif helper == _H.snprintf:
+            callbacks.format_fits(self)
         elif row.callback is not None:
             return callbacks.call(self)
         return None

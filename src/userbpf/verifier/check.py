@@ -132,7 +132,6 @@ class Checker:
 
         n = len(self.insns)
         self.facts: list[Fact | None] = [None] * n
-        self.varies: dict[int, set[str]] = {}
         self.seen = bytearray(n)
         self.changes_packet = False
         self.may_sleep = False
@@ -288,6 +287,11 @@ class Checker:
             self.loops.leave(self, st)
             self.dropped_open.discard(st)
             st = st.parent
+
+    def count_peak(self) -> None:
+        held = self.kept_count + len(self.dropped_open) + self.loops.backedges
+        if held > self.peak_states:
+            self.peak_states = held
 
     def set_state(self, st: State) -> None:
         self.st = st
@@ -574,22 +578,6 @@ class Checker:
             fact.off = None
         if fact.off != off:
             fact.off = None
-
-    def fact_stack(self, pc: int, off: int | None) -> None:
-        """The access just recorded is at this constant offset from the current frame's pointer."""
-        fact = self.facts[pc]
-        assert fact is not None
-        varies = self.varies.setdefault(pc, set())
-        if "off" in varies:
-            return
-        if off is None or (fact.off is not None and fact.off != off):
-            varies.add("off")
-            fact.off = None
-        elif fact.off is None and "seen" in varies:
-            varies.add("off")
-        else:
-            fact.off = off
-        varies.add("seen")
 
     def fact_taken(self, pc: int, taken: bool | None) -> None:
         fact = self.facts[pc]

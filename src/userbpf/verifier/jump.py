@@ -37,6 +37,7 @@ from userbpf.verifier.regs import (
 )
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.state import State
+from userbpf.verifier.widen import previous, widen
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
@@ -435,9 +436,14 @@ def _compile_may_goto(ck: Checker, pc: int, insn: Insn) -> Step:
     target = pc + off + 1
 
     def step(ck: Checker) -> int:
-        ck.push(target, pc)
-        ck.st.may_goto_depth += 1
-        return pc + 1
+        # the way on is taken later and widened, the way out now
+        st = ck.st
+        onward = ck.push(pc + 1, pc)
+        onward.may_goto_depth += 1
+        before = previous(st.parent.parent if st.parent is not None else None, st, pc)
+        if before is not None:
+            widen(before, onward)
+        return target
 
     return step
 

@@ -123,11 +123,13 @@ class LiveStack:
             if marks is None:
                 if read or write:
                     table[callsite] = Marks(read, write)
-                    outer.dirty = True
+                    if write or read & ~outer.live[frameno].get(callsite, 0):
+                        outer.dirty = True
                 continue
             if read & ~marks.may_read:
                 marks.may_read |= read
-                outer.dirty = True
+                if read & ~outer.live[frameno].get(callsite, 0):
+                    outer.dirty = True
             if marks.must_write & ~write:
                 marks.must_write &= write
                 outer.dirty = outer.shrunk = True

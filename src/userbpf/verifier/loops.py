@@ -33,10 +33,11 @@ class Visit:
 class Loops:
     """All traversals under way."""
 
-    __slots__ = ("_scc", "visits")
+    __slots__ = ("_scc", "backedges", "visits")
 
     def __init__(self, scc: list[int]) -> None:
         self._scc = scc
+        self.backedges = 0
         self.visits: dict[tuple[int, ...], Visit] = {}
 
     def _key(self, st: State) -> tuple[int, ...] | None:
@@ -86,6 +87,8 @@ class Loops:
         edge.equal = old
         edge.pc = pc
         found.backedges.append(edge)
+        self.backedges += 1
+        ck.count_peak()
 
     def leave(self, ck: Checker, st: State) -> None:
         """The state has no open path left."""
@@ -101,6 +104,7 @@ class Loops:
             ck.log.put(f"SCC exit {found.name}")
         self._settle(ck, found)
         found.entry = None
+        self.backedges -= len(found.backedges)
         found.backedges = []
 
     def _settle(self, ck: Checker, found: Visit) -> None:

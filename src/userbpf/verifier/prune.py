@@ -362,7 +362,7 @@ def _evict(ck: Checker, states: list[State], evicted: list[State]) -> None:
 def _keep(ck: Checker, pc: int, cur: State, bucket: Kept) -> None:
     ck.total_states += 1
     ck.kept_count += 1
-    ck.peak_states = max(ck.peak_states, ck.kept_count + len(ck.dropped_open))
+    ck.count_peak()
     ck.kept_jumps = ck.jumps_processed
     ck.kept_insns = ck.processed
     for frame in cur.frames:

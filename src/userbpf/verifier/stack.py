@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userbpf.verifier.api import PtrKind
 from userbpf.verifier.domain import cast, sext
 from userbpf.verifier.regs import (
     BASE_MASK,
@@ -56,13 +57,14 @@ def access(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, writ
     val = reg[1]
     if val.mask == 0:
         at = off + reg[3] + val.value - (1 << 64 if val.value >> 63 else 0)
-        if frame is ck.frame or not frame.stack:
-            ck.fact_stack(pc, at if frame is ck.frame else None)
+        ck.fact_access(pc, PtrKind.STACK, None, at if frame is ck.frame else None)
         if write:
             store(ck, pc, frame, at, size, value)
         else:
             load(ck, pc, frame, at, size, value, sx)
-    elif write:
+        return
+    ck.fact_access(pc, PtrKind.STACK, None, None)
+    if write:
         store_var(ck, pc, frame, reg, off, size, value)
     else:
         load_var(ck, regno, reg, off, size, value, sx)
