@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from userbpf import linux
-    from userbpf.client import Client, Map, Object, Program
+    from userbpf.client import Client, Map, Prog
     from userbpf.errors import (
         AsmError,
         BpfError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UserbpfError,
     )
     from userbpf.kernel import Kernel, default_kernel
+    from userbpf.loader import Object
     from userbpf.syscall import bpf
 
 __version__ = "0.1.0"
@@ -41,9 +42,9 @@ _HOMES = {
     "Kernel": "kernel",
     "Map": "client",
     "NativeError": "errors",
-    "Object": "client",
+    "Object": "loader",
     "ObjectError": "errors",
-    "Program": "client",
+    "Prog": "client",
     "UserbpfError": "errors",
     "bpf": "syscall",
     "default_kernel": "kernel",
@@ -60,7 +61,7 @@ __all__ = [
     "NativeError",
     "Object",
     "ObjectError",
-    "Program",
+    "Prog",
     "UserbpfError",
     "__version__",
     "bpf",

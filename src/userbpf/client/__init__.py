@@ -1,7 +1,7 @@
-"""Typed bpf(2) calls over a transport, and objects, maps and programs on top of them."""
+"""Typed bpf(2) calls over a transport; maps and programs behind descriptors."""
 
 from userbpf.client.maps import Map
-from userbpf.client.object import Object, Prog, Variables
+from userbpf.client.progs import Prog
 from userbpf.client.transport import Client, RunResult, connect
 
-__all__ = ["Client", "Map", "Object", "Prog", "RunResult", "Variables", "connect"]
+__all__ = ["Client", "Map", "Prog", "RunResult", "connect"]

@@ -29,7 +29,7 @@ from userbpf.abi.info import BtfInfo, MapInfo, ProgInfo
 from userbpf.errors import BpfError, UserbpfError
 
 if TYPE_CHECKING:
-    from userbpf.kernel import Kernel
+    from userbpf.syscall import Kernel
 
 Bpf = Callable[..., int]
 LOG_BYTES: Final = 1 << 20
@@ -286,8 +286,7 @@ def _last_line(text: str) -> str:
 def connect(transport: str = "user", kernel: Kernel | None = None) -> Client:
     """A client of a transport: "user" (of `kernel`, or the default one) or "linux"."""
     if transport == "user":
-        from userbpf.kernel.machine import default_kernel
-        from userbpf.syscall import dispatch
+        from userbpf.syscall import default_kernel, dispatch
 
         own = kernel or default_kernel()
         return Client(lambda cmd, attr, size=None: dispatch(own, cmd, attr, size), "user", own)
@@ -299,3 +298,10 @@ def connect(transport: str = "user", kernel: Kernel | None = None) -> Client:
             raise UserbpfError(f"the linux transport needs bpf(2): {reason}")
         return Client(linux.bpf, "linux")
     raise UserbpfError(f"no transport {transport!r}: there are user and linux")
+
+
+def own_kernel(*, interpret_only: bool = False) -> Kernel:
+    """A kernel of the caller's own, apart from the process' default one; `interpret_only`: programs are never compiled."""
+    from userbpf.syscall import Kernel
+
+    return Kernel(interpret_only=interpret_only)

@@ -26,7 +26,7 @@ from userbpf.errors import CaptureError
 from userbpf.hooks import packet_loop as loop
 from userbpf.hooks.base import Runnable, packet_slot
 from userbpf.native import compiled
-from userbpf.native.rt import RT_CLOCK_MODE
+from userbpf.native.rt import RT_CLOCK_MODE, RT_SIZE
 
 CHUNK = 1 << 20
 OUT_BYTES = 4 << 20
@@ -423,28 +423,15 @@ def _steps(
     while True:
         why = step()
         try:
-            if why == loop.DONE:
-                return
             if why == loop.FLUSH:
                 output.flush()
             elif why == loop.GOT:
                 pass  # the interpreter's share of packets between two reports is done
-            elif why == loop.CONTROL:
-                form.control()
-                if form.swap != swap:
-                    swap = form.swap
-                    step = _stepper(prog, kind, source, form)
-            elif why == loop.BAD:
-                raise CaptureError(
-                    f"{source.name}: packet {source.get(loop.SEEN) + 1}: malformed record at byte {source.offset(loop.RECORD)}"
-                )
-            elif not source.fill():
-                left = source.get(loop.END) - source.get(loop.CUR)
-                if left:
-                    raise CaptureError(
-                        f"{source.name}: cut off in packet {source.get(loop.SEEN) + 1}: {left} bytes at byte {source.offset()}"
-                    )
+            elif not _go_on(source, form, why):
                 return
+            elif form.swap != swap:
+                swap = form.swap
+                step = _stepper(prog, kind, source, form)
         except CaptureError as e:
             result.error = str(e)
             return
@@ -500,3 +487,47 @@ def _read_counters(source: _Input, kind: HookKind, result: CaptureResult) -> Non
     result.total_packets = source.get(loop.SEEN)
     result.total_bytes = sum(result.bytes.values())
     result.skipped = source.get(loop.SHORT)
+
+
+def frames(path: str | os.PathLike[str], count: int | None = None) -> Iterator[bytes]:
+    """The packets of a capture as Ethernet frames, one by one; CaptureError where the file is malformed."""
+    state_map = mmap.mmap(-1, max(loop.STATE_SIZE, mmap.PAGESIZE))
+    source = _Input(path, ctypes.addressof(ctypes.c_char.from_buffer(state_map)))
+    try:
+        form = _Format(source)
+        with packet_slot() as slot:
+            rt = ctypes.create_string_buffer(RT_SIZE)
+            source.set(loop.CTX, slot.ctx)
+            source.set(loop.BUFFER, slot.buffer)
+            source.set(loop.RT, ctypes.addressof(rt))
+            source.set(loop.LEFT, count if count is not None else (1 << 64) - 1)
+            while True:
+                advance = compiled(
+                    loop.next_packet, reader=loop.READERS[form.pcapng, form.swap], prepare=loop.prepare_xdp, in_place=0
+                )
+                why = advance(source.state)
+                if why == loop.GOT:
+                    source.set(loop.LEFT, source.get(loop.LEFT) - 1)
+                    yield slot.data()
+                elif not _go_on(source, form, why):
+                    return
+    finally:
+        source.close()
+
+
+def _go_on(source: _Input, form: _Format, why: int) -> bool:
+    """Do what the loop needs Python for; False at the end, CaptureError where the file is malformed."""
+    if why == loop.DONE:
+        return False
+    if why == loop.CONTROL:
+        form.control()
+        return True
+    where = f"{source.name}: packet {source.get(loop.SEEN) + 1}"
+    if why == loop.BAD:
+        raise CaptureError(f"{where}: malformed record at byte {source.offset(loop.RECORD)}")
+    if source.fill():
+        return True
+    left = source.get(loop.END) - source.get(loop.CUR)
+    if left:
+        raise CaptureError(f"{where}: cut off: {left} bytes at byte {source.offset()}")
+    return False

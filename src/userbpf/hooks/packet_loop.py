@@ -427,7 +427,9 @@ def next_packet(st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], in_pl
 
 
 @native
-def packet_loop(st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], verdict: NativeFn[Any], trims: int, in_place: int) -> int:
+def packet_loop(
+    st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], verdict: NativeFn[Any], trims: int, in_place: int
+) -> int:
     """Run the program over every record that is whole; the reason why it stopped."""
     prog = load64(st + PROG)
     ctx = load64(st + CTX)

@@ -1,1 +1,5 @@
-"""."""
+"""Object files: to blueprints, and through the client into a kernel."""
+
+from userbpf.loader.object import Object, Variables
+
+__all__ = ["Object", "Variables"]

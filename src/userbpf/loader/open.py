@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from userbpf.btf.core import kernel_target
 from userbpf.errors import ObjectError
 from userbpf.loader.blueprint import ObjectPlan
+from userbpf.loader.core import kernel_target
 from userbpf.loader.parse import parse_object
 
 SOURCES: Final = (".c", ".cc", ".cpp")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from userbpf.btf import Btf
-from userbpf.btf.core import CoreTarget, relocate
 from userbpf.btf.ext import BtfExt, CoreRelo, parse_ext
 from userbpf.errors import AsmError, BtfError, ObjectError
 from userbpf.isa.insn import Insn, decode
 from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE
 from userbpf.loader.blueprint import Kind, ObjectPlan, ProgPlan, Reference
+from userbpf.loader.core import CoreTarget, relocate
 from userbpf.loader.elf import Elf, ElfSection, Relocation, read_elf
 from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables
 from userbpf.spec.sections import section_of

@@ -1,15 +1,16 @@
 """bpf(2): attr bytes in, typed attr to the handler of the command, results back into the attr.
 
 `dispatch(kernel, cmd, attr, size)` is the whole syscall. Which commands there are, which attr each reads and up to where
-stands in `spec.commands`; `HANDLERS` ties a handler to each row that runs.
+stands in `spec.commands`; the `HANDLERS` of the noun modules tie a
+handler to each row that runs.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from userbpf.abi.enums import Cmd
 from userbpf.abi.layout import Layout
@@ -18,15 +19,23 @@ from userbpf.kernel.machine import Kernel, default_kernel
 from userbpf.spec.commands import COMMANDS, UNKNOWN_CMD_ERRNO
 from userbpf.syscall.attrs import UserAttr, check, decode
 
+__all__ = ["Kernel", "bpf", "default_kernel", "dispatch"]
+
 Handler = Callable[[Kernel, Any, UserAttr], int]
 
 
-@cache
-def handlers() -> Mapping[Cmd, Handler]:
-    """The handler of each command that runs."""
-    from userbpf.syscall import batch, btf, link, map, obj, prog
+# Modules in the order in which they are asked; the later ones bring verifier, engine and hooks with them.
+NOUNS: Final = ("map", "batch", "btf", "obj", "link", "prog")
 
-    return {**map.HANDLERS, **batch.HANDLERS, **prog.HANDLERS, **btf.HANDLERS, **obj.HANDLERS, **link.HANDLERS}
+
+@cache
+def handler_of(cmd: Cmd) -> Handler:
+    """The handler of a command that runs."""
+    for noun in NOUNS:
+        found: dict[Cmd, Handler] = importlib.import_module(f"userbpf.syscall.{noun}").HANDLERS
+        if cmd in found:
+            return found[cmd]
+    raise KeyError(cmd)
 
 
 def dispatch(kernel: Kernel, cmd: int, attr: Any, size: int | None = None) -> int:
@@ -41,7 +50,7 @@ def dispatch(kernel: Kernel, cmd: int, attr: Any, size: int | None = None) -> in
     check(row, raw)
     if row.status == "absent":
         raise BpfError(row.errno)
-    return handlers()[row.cmd](kernel, decode(row, raw), user)
+    return handler_of(row.cmd)(kernel, decode(row, raw), user)
 
 
 def _with_layout(kernel: Kernel, cmd: int, attr: Layout, size: int | None) -> int:
@@ -63,8 +72,3 @@ def bpf(cmd: int, attr: Any, size: int | None = None, *, kernel: Kernel | None =
     process. `size` in bytes defaults to the whole of attr. `kernel` defaults to the process' own.
     """
     return dispatch(kernel or default_kernel(), cmd, attr, size)
-
-
-def refuse(code: int = errno.EINVAL) -> BpfError:
-    """A plain errno."""
-    return BpfError(code)

@@ -16,7 +16,7 @@ from scapy.all import ARP, IP, TCP, UDP, CookedLinux, Ether, IPv6, Raw, rdpcap, 
 from userbpf.abi.enums import ProgType
 from userbpf.errors import CaptureError
 from userbpf.hooks.capture import run_capture
-from userbpf.native import NativeFn, compiled, load16, load32, load64, native
+from userbpf.native import NativeFn, compile_natives, load16, load32, load64, native
 from userbpf.native.rt import CTX_DATA, CTX_DATA_END, RT_CLOCK_NS, RT_SIZE
 
 PACKETS = [
@@ -62,18 +62,18 @@ class NativeProg:
         self.prog_type = prog_type
         self.changes_packet = changes_packet
         self.interpreted = interpreted
-        self.code = compiled(fn)
+        self.set = compile_natives(run=(fn, {}))
         self.rt = ctypes.create_string_buffer(RT_SIZE)
 
     def code_addr(self) -> int:
-        return ctypes.cast(self.code, ctypes.c_void_p).value or 0
+        return self.set.addr("run")
 
     @contextlib.contextmanager
     def run_context(self, cpu: int = -1) -> Iterator[int]:
         yield ctypes.addressof(self.rt)
 
     def execute(self, ctx: int, rt: int) -> int:
-        return int(self.code(ctx, rt))
+        return int(self.set.run(ctx, rt))
 
     def raise_pending(self) -> None:
         pass
@@ -179,7 +179,7 @@ def test_a_cut_file_says_where_and_keeps_what_ran(tmp_path: Path) -> None:
     path.write_bytes(classic(RAW)[:-3])
     result = run_capture(NativeProg(pass_ip), path)
     assert result.total_packets == 3
-    assert result.error is not None and "cut off in packet 4" in result.error
+    assert result.error is not None and "packet 4: cut off" in result.error
 
 
 def test_an_impossible_record_says_where(tmp_path: Path) -> None:

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
-from userbpf.abi.enums import MapType, ProgType
+from userbpf.abi.enums import MapType
 from userbpf.btf.values import Codecs
 from userbpf.client.maps import Map
-from userbpf.client.transport import Buffer, Client, RunResult, connect
+from userbpf.client.progs import Prog
+from userbpf.client.transport import Buffer, Client, connect
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.insn import encode
 from userbpf.loader.blueprint import DataPlan, MapPlan, ObjectPlan, ProgPlan
 from userbpf.loader.open import open_plan
 
 if TYPE_CHECKING:
-    from userbpf.kernel import Kernel
+    from userbpf.syscall import Kernel
 
 NAME_BYTES: Final = 15
 FUNC_INFO_SIZE: Final = 8
@@ -98,32 +99,6 @@ class Variables(MutableMapping[str, Any]):
         if name.startswith("_") or name not in self._data.variables:
             raise AttributeError(name)
         return self[name]
-
-
-class Prog:
-    """A loaded program."""
-
-    def __init__(self, client: Client, fd: int, plan: ProgPlan, log: str) -> None:
-        self.client = client
-        self.fd = fd
-        self.name = plan.name
-        self.section = plan.section
-        self.prog_type = ProgType(plan.row.prog_type)
-        self.log = log
-
-    def run(self, packet: bytes = b"", ctx: bytes = b"", repeat: int = 1) -> RunResult:
-        """BPF_PROG_TEST_RUN over one packet (bytes, or anything that has them, a scapy packet say)."""
-        return self.client.prog_test_run(self.fd, bytes(packet), ctx, repeat)
-
-    def run_many(self, packets: Iterable[bytes]) -> list[RunResult]:
-        """One test run a packet."""
-        return [self.run(packet) for packet in packets]
-
-    def pin(self, path: str | os.PathLike[str]) -> None:
-        self.client.obj_pin(self.fd, path)
-
-    def __repr__(self) -> str:
-        return f"<Prog {self.name!r} {self.prog_type.name} fd={self.fd}>"
 
 
 class Object:
@@ -273,7 +248,7 @@ class Object:
         except BpfError as e:
             reason = e.strerror or ""
             raise BpfError(e.errno or 0, f"program {plan.name} (section {plan.section}): {reason}", log=e.log) from None
-        self.progs[plan.name] = Prog(self.client, self._own(fd), plan, log)
+        self.progs[plan.name] = Prog(self.client, self._own(fd), plan.name, plan.row.prog_type, plan.section, log)
 
     def _fill_slots(self) -> None:
         """The initial content of maps of maps and program arrays."""

@@ -1,0 +1,5 @@
+"""`python -m userbpf`."""
+
+from userbpf.cli import main
+
+main()

@@ -1,0 +1,206 @@
+"""`userbpf run`: a program, a capture, a verdict."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from userbpf.cli.show import Out, cell, count, plain, size, table
+from userbpf.client.capture import CaptureResult, run_capture
+from userbpf.client.capture import Progress as Where
+from userbpf.client.transport import own_kernel
+from userbpf.errors import ObjectError
+from userbpf.loader import Object
+
+ENTRIES = 10  # rows of a map that are shown without --entries
+
+
+def choose_prog(obj: Any, name: str | None) -> Any:
+    """The program to run: the one named, or the only one there is."""
+    progs = obj.progs
+    if name is not None:
+        if name not in progs:
+            raise ObjectError(f"no program {name!r}; there are: {', '.join(progs)}")
+        return progs[name]
+    if len(progs) != 1:
+        raise ObjectError(f"the object has {len(progs)} programs, choose one with --prog: {', '.join(progs)}")
+    return next(iter(progs.values()))
+
+
+def set_constants(obj: Any, settings: tuple[str, ...]) -> None:
+    """NAME=VALUE settings of global variables, before the object is loaded."""
+    for setting in settings:
+        name, eq, value = setting.partition("=")
+        if not eq:
+            raise click.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
+        for section in obj.data.values():
+            if name in section:
+                section[name] = int(value, 0)
+                break
+        else:
+            known = [n for section in obj.data.values() for n in section]
+            raise click.BadParameter(f"no global variable {name!r}; there are: {', '.join(known)}", param_hint="--set")
+
+
+def map_entries(mapping: Any, limit: int) -> tuple[list[tuple[Any, Any]], bool]:
+    """Up to `limit` entries that say something (an array's zeroes do not), and whether there are more."""
+    entries = ((k, v) for k, v in mapping.items() if not (mapping.is_array and mapping.is_zero(v)))
+    some = list(itertools.islice(entries, limit + 1))
+    return some[:limit], len(some) > limit
+
+
+def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int) -> dict[str, Any]:
+    """All that is shown, as data."""
+    maps: dict[str, Any] = {}
+    for name, mapping in obj.maps.items():
+        if mapping.is_ringbuf:
+            records = list(itertools.islice(mapping.ringbuf(), limit))
+            maps[name] = {"type": mapping.map_type.name, "records": records}
+        elif mapping.is_iterable:
+            entries, more = map_entries(mapping, limit)
+            maps[name] = {
+                "type": mapping.map_type.name,
+                "entries": [{"key": k, "value": v} for k, v in entries],
+                "more": more,
+            }
+    return {
+        "program": prog.name,
+        "type": prog.prog_type.name,
+        "capture": capture,
+        "packets": result.total_packets,
+        "bytes": result.total_bytes,
+        "skipped": result.skipped,
+        "seconds": result.seconds,
+        "packets_per_second": result.total_packets / result.seconds if result.seconds else 0.0,
+        "verdicts": {
+            name: {"packets": packets, "bytes": result.bytes[name]} for name, packets in result.packets.items()
+        },
+        "variables": {section: dict(values.items()) for section, values in obj.data.items()},
+        "maps": maps,
+        "error": result.error,
+    }
+
+
+def draw_verdicts(console: Console, data: dict[str, Any]) -> None:
+    rows = table(
+        f"{data['program']} ({data['type']}) over {data['capture']}",
+        ("verdict", "left"),
+        ("packets", "right"),
+        ("bytes", "right"),
+        ("", "left"),
+    )
+    total = data["packets"] or 1
+    for name, verdict in data["verdicts"].items():
+        share = verdict["packets"] / total
+        rows.add_row(
+            name, count(verdict["packets"]), count(verdict["bytes"]), "█" * max(1, round(share * 30)) + f" {share:.1%}"
+        )
+    console.print(rows)
+    rate = data["packets_per_second"]
+    console.print(
+        f"{count(data['packets'])} packets, {size(data['bytes'])} in {data['seconds']:.3f} s: "
+        f"{rate / 1e6:.2f} million packets a second"
+        + (f", {count(data['skipped'])} records skipped" if data["skipped"] else "")
+    )
+
+
+def draw_map(console: Console, name: str, mapping: dict[str, Any]) -> None:
+    console.print()
+    if "records" in mapping:
+        rows = table(f"{name} ({mapping['type']})", ("record", "left"))
+        for record in mapping["records"]:
+            rows.add_row(cell(record))
+    else:
+        rows = table(f"{name} ({mapping['type']})", ("key", "left"), ("value", "left"))
+        for entry in mapping["entries"]:
+            rows.add_row(cell(entry["key"]), cell(entry["value"]))
+        if mapping["more"]:
+            rows.add_row("…", "")
+    console.print(rows)
+    if not rows.row_count:
+        console.print("(empty)", style="dim")
+
+
+def draw(console: Console, data: dict[str, Any]) -> None:
+    draw_verdicts(console, data)
+    for section, values in data["variables"].items():
+        if values:
+            console.print()
+            console.print(f"[bold]{section}[/bold]  " + "  ".join(f"{k} = {cell(v)}" for k, v in values.items()))
+    for name, mapping in data["maps"].items():
+        draw_map(console, name, mapping)
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, dir_okay=False))
+@click.argument("capture", type=click.Path(exists=True, dir_okay=False, allow_dash=False))
+@click.option("--prog", "prog_name", metavar="NAME", help="The program to run, where the object has several.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the packets that pass to this pcap.")
+@click.option("-n", "--count", "limit", type=click.IntRange(min=0), help="Stop after so many packets.")
+@click.option(
+    "--entries", default=ENTRIES, show_default=True, type=click.IntRange(min=0), help="Entries shown of each map."
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a global variable before loading.")
+@click.option(
+    "--clock",
+    type=click.Choice(["capture", "machine"]),
+    default="capture",
+    show_default=True,
+    help="What bpf_ktime_get_ns tells: the packets' time or the machine's.",
+)
+@click.option("--interpret", is_flag=True, help="Run in the checked interpreter instead of the JIT.")
+@click.option(
+    "--transport", type=click.Choice(["user", "linux"]), default="user", show_default=True, help="Whose bpf(2) runs it."
+)
+@click.pass_obj
+def run(
+    out: Out,
+    source: str,
+    capture: str,
+    prog_name: str | None,
+    output: str | None,
+    limit: int | None,
+    entries: int,
+    settings: tuple[str, ...],
+    clock: str,
+    interpret: bool,
+    transport: str,
+) -> None:
+    """Run a program (C source or object) over the packets of a CAPTURE (pcap or pcapng, .gz too)."""
+    obj = Object.open(source)
+    set_constants(obj, settings)
+    if interpret and transport != "user":
+        raise click.BadParameter("needs --transport user", param_hint="--interpret")
+    obj.load(transport, kernel=own_kernel(interpret_only=interpret) if transport == "user" else None)
+    prog = choose_prog(obj, prog_name)
+    with Progress(
+        TextColumn("{task.fields[packets]} packets"),
+        BarColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=out.errors,
+        transient=True,
+        disable=out.as_json or not out.errors.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None, packets="0")
+
+        def report(where: Where) -> None:
+            bar.update(task, completed=where.bytes_read, total=where.bytes_total or None, packets=count(where.packets))
+
+        result = run_capture(
+            prog,
+            capture,
+            count=limit,
+            out=output,
+            capture_clock=clock == "capture",
+            progress=report,
+        )
+    data = collect(obj, prog, capture, result, entries)
+    out.result(plain(data) if out.as_json else data, lambda console: draw(console, data))
+    if result.error:
+        out.errors.print(f"Error: {result.error}", style="red", markup=False, soft_wrap=True)
+        raise SystemExit(1)
