@@ -34,6 +34,7 @@ from userbpf.native.rt import (
 
 GOLDEN: Final = 0x9E3779B97F4A7C15
 M64: Final = (1 << 64) - 1
+IMAGE_WORDS: Final = RT_SIZE // 8
 
 
 def put32(addr: int, value: int) -> None:
@@ -56,14 +57,14 @@ class Cpus:
         self.clock_ns: int | None = None
         self._memory = mmap.mmap(-1, count * RT_SIZE)
         self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        self._nested: list[ctypes.Array[ctypes.c_char]] = []
         self._free = list(range(count - 1, -1, -1))
         self._condition = threading.Condition()
         self._local = threading.local()
         for cpu in range(count):
-            self._prepare(self._base + cpu * RT_SIZE, cpu)
+            self.prepare(self._base + cpu * RT_SIZE, cpu)
 
-    def _prepare(self, rt: int, cpu: int) -> None:
+    def prepare(self, rt: int, cpu: int) -> None:
+        """Fill in what does not change from run to run."""
         put32(rt + RT_CPU, cpu)
         put32(rt + RT_NUMA, 0)
         put64(rt + RT_PRANDOM, (self._seed + (cpu + 1) * GOLDEN) & M64 or 1)
@@ -84,27 +85,22 @@ class Cpus:
         put64(rt + RT_CLOCK_NS, self.clock_ns or 0)
         put64(rt + RT_CLOCK_MODE, 0 if self.clock_ns is None else 1)
 
-    @contextmanager
-    def lend(self, cpu: int = -1, prog_number: int = 0, cookie: int = 0) -> Iterator[int]:
-        """Have a CPU (any, or this one) to oneself: yields rt. ENXIO for a CPU that does not exist."""
+    def lend(self, cpu: int = -1, prog_number: int = 0, cookie: int = 0) -> Lease:
+        """Have a CPU (any, or this one) to oneself: a context manager that yields rt. ENXIO: no such CPU."""
         if cpu >= self.count:
             raise BpfError(ENXIO)
-        held: list[int] = self._local.__dict__.setdefault("held", [])
-        if held:
-            with self._interrupt(held[-1], prog_number, cookie) as rt:
-                yield rt
-            return
-        mine = self._take(cpu)
-        held.append(mine)
-        try:
-            yield self._enter(self.rt(mine), prog_number, cookie)
-        finally:
-            held.pop()
-            with self._condition:
-                self._free.append(mine)
-                self._condition.notify_all()
+        return Lease(self, cpu, prog_number, cookie)
 
-    def _take(self, cpu: int) -> int:
+    def held(self) -> list[int]:
+        """The CPUs that this thread has, outermost first."""
+        try:
+            mine: list[int] = self._local.held
+        except AttributeError:
+            mine = self._local.held = []
+        return mine
+
+    def take(self, cpu: int) -> int:
+        """Wait for a CPU (any where cpu < 0) and take it."""
         with self._condition:
             while not self._free or (cpu >= 0 and cpu not in self._free):
                 self._condition.wait()
@@ -113,19 +109,17 @@ class Cpus:
             self._free.remove(cpu)
             return cpu
 
-    @contextmanager
-    def _interrupt(self, cpu: int, prog_number: int, cookie: int) -> Iterator[int]:
-        memory = (ctypes.c_char * RT_SIZE)()
-        rt = ctypes.addressof(memory)
-        self._prepare(rt, cpu)
-        yield self._enter(rt, prog_number, cookie)
-        del memory
+    def give(self, cpu: int) -> None:
+        """Give a CPU back."""
+        with self._condition:
+            self._free.append(cpu)
+            self._condition.notify_all()
 
     @contextmanager
     def all_stopped(self) -> Iterator[None]:
         """Wait until no program runs, and let none start."""
         with self._condition:
-            mine = len(getattr(self._local, "held", ()))
+            mine = len(self.held())
             while len(self._free) < self.count - min(mine, 1):
                 self._condition.wait()
             yield
@@ -136,15 +130,42 @@ class Cpus:
 
     def after_fork(self) -> None:
         """In the child: the threads that held CPUs are not there any more."""
-        held = getattr(self._local, "held", [])
+        held = self.held()
         self._condition = threading.Condition()
         self._free = [cpu for cpu in range(self.count - 1, -1, -1) if cpu not in held]
 
-    @staticmethod
-    def _enter(rt: int, prog_number: int, cookie: int) -> int:
-        put64(rt + RT_TAIL_CALLS, 0)
-        put64(rt + RT_PID_TGID, os.getpid() << 32 | threading.get_native_id())
-        put64(rt + RT_UID_GID, os.getgid() << 32 | os.getuid())
-        put64(rt + RT_PROG, prog_number)
-        put64(rt + RT_COOKIE, cookie)
+
+class Lease:
+    """The time in which a thread has a CPU."""
+
+    __slots__ = ("_cookie", "_cpu", "_cpus", "_nested", "_prog")
+
+    def __init__(self, cpus: Cpus, cpu: int, prog_number: int, cookie: int) -> None:
+        self._cpus, self._cpu, self._prog, self._cookie = cpus, cpu, prog_number, cookie
+        self._nested: object = None
+
+    def __enter__(self) -> int:
+        cpus = self._cpus
+        held = cpus.held()
+        if held:
+            self._cpu = held[-1]
+            memory = self._nested = (ctypes.c_char * RT_SIZE)()
+            rt = ctypes.addressof(memory)
+            cpus.prepare(rt, self._cpu)
+        else:
+            self._cpu = cpus.take(self._cpu)
+            rt = cpus.rt(self._cpu)
+        held.append(self._cpu)
+        image = (ctypes.c_uint64 * IMAGE_WORDS).from_address(rt)
+        image[RT_TAIL_CALLS // 8] = 0
+        image[RT_PID_TGID // 8] = os.getpid() << 32 | threading.get_native_id()
+        image[RT_UID_GID // 8] = os.getgid() << 32 | os.getuid()
+        image[RT_PROG // 8] = self._prog
+        image[RT_COOKIE // 8] = self._cookie
         return rt
+
+    def __exit__(self, *exc: object) -> None:
+        self._cpus.held().pop()
+        if self._nested is None:
+            self._cpus.give(self._cpu)
+        self._nested = None

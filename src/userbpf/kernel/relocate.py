@@ -72,7 +72,7 @@ def replace(old: Identity, new_fd: int) -> None:
 def mappings(identity: Identity) -> Iterator[Mapping]:
     """Where a file is mapped in this process."""
     dev = f"{os.major(identity[0]):02x}:{os.minor(identity[0]):02x}"
-    with open("/proc/self/maps") as lines:
+    with open("/proc/self/maps", errors="surrogateescape") as lines:
         for line in lines:
             span, perms, offset, device, inode, *_ = line.split()
             if int(inode) == identity[1] and device == dev and "s" in perms:

@@ -15,7 +15,7 @@ from userbpf.abi.attrs import ATTR_SIZE
 from userbpf.abi.layout import Layout
 from userbpf.errors import BpfError
 from userbpf.kernel.usermem import UserMemory
-from userbpf.spec.commands import CmdRow
+from userbpf.spec.commands import COMMANDS, CmdRow
 from userbpf.spec.limits import PAGE_SIZE
 
 _U32: Final = struct.Struct("<I")
@@ -75,9 +75,12 @@ class UserAttr:
         self.put(off, _U32.pack(value & 0xFFFFFFFF))
 
 
+ENDS: Final = {cmd: row.end for cmd, row in COMMANDS.items()}
+
+
 def check(row: CmdRow, raw: bytes) -> None:
     """EINVAL for a byte that is not 0 behind the command's last field."""
-    end = row.end
+    end = ENDS[row.cmd]
     if len(raw) > end and raw.count(0, end) != len(raw) - end:
         raise BpfError(errno.EINVAL)
 

@@ -20,8 +20,6 @@ from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapOb
 from userbpf.kernel.usermem import read_string
 from userbpf.spec.limits import PAGE_SIZE
 from userbpf.syscall.attrs import UserAttr
-from userbpf.syscall.prog import xlated
-from userbpf.syscall.reload import load_pinned
 
 INT_MAX: Final = (1 << 31) - 1
 PATH_MAX: Final = 4096
@@ -130,6 +128,8 @@ def map_info(kernel: Kernel, obj: MapObj, info_out: InfoOut) -> int:
 
 def prog_info(kernel: Kernel, obj: ProgObj, info_out: InfoOut) -> int:
     """struct bpf_prog_info. There is no machine code to be shown: jited_prog_len stays 0."""
+    from userbpf.syscall.prog import xlated
+
     given = info_out.given
     record = obj.record
     info = ProgInfo(
@@ -261,7 +261,11 @@ def obj_get(kernel: Kernel, attr: ObjPinAttr, out: UserAttr) -> int:
     mode = open_mode(attr.file_flags)
     path = _path(kernel, attr)
     found = bpffs.get(kernel, path, mode)
-    return found if isinstance(found, int) else load_pinned(kernel, found, path)
+    if isinstance(found, int):
+        return found
+    from userbpf.syscall.reload import load_pinned
+
+    return load_pinned(kernel, found, path)
 
 
 HANDLERS: Final[dict[Cmd, Callable[..., int]]] = {
