@@ -38,7 +38,7 @@ class EngineMap(Protocol):
         """Address of the first value, where values lie at fixed places (BPF_PSEUDO_MAP_VALUE); else 0."""
         ...
 
-    def ops(self, op: str) -> tuple[NativeFn[Any], Mapping[str, Any]] | None:
+    def ops(self, op: str) -> tuple[NativeFn[...], Mapping[str, Any]] | None:
         """The map's own body of an operation with its constants, or None where the descriptor's pointer must do."""
         ...
 
@@ -46,7 +46,7 @@ class EngineMap(Protocol):
 class Binding(NamedTuple):
     """A body for one call: `fn` with `consts` takes rt and the registers numbered in `args`."""
 
-    fn: NativeFn[Any]
+    fn: NativeFn[...]
     consts: Mapping[str, Any]
     args: tuple[int, ...]
     inline: bool = True
@@ -59,7 +59,7 @@ Bind = Callable[["Env", "Fact"], "Binding | None"]
 class HelperImpl:
     """How a helper runs. One of `fn` and `py` is set; `bind` is asked first."""
 
-    fn: NativeFn[Any] | None = None
+    fn: NativeFn[...] | None = None
     consts: Mapping[str, Any] = field(default_factory=dict)
     py: PythonBody | None = None
     bind: Bind | None = None
