@@ -18,6 +18,7 @@ from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     ADD_CONST,
+    ADD_CONST64,
     ARENA,
     BASE_MASK,
     BUF,
@@ -138,9 +139,15 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
     if kind == SCALAR:
         if not precise and how == LOOSE:
             return True
-        if old[2] and ((old[2] ^ cur[2]) & ADD_CONST or (old[2] & ADD_CONST and old[3] != cur[3])):
-            return False
-        return leq(old[1], cur[1]) and ids.same_scalar(old[2] & ID_MASK, cur[2] & ID_MASK)
+        old_id, cur_id = old[2], cur[2]
+        if old_id & ADD_CONST:
+            # linked at a distance: so must the other be, at the same
+            if (old_id ^ cur_id) & ADD_CONST or old[3] != cur[3]:
+                return False
+            old_id, cur_id = old_id & ID_MASK, cur_id & ID_MASK
+        elif old_id and cur_id & ADD_CONST64:
+            return False  # Linux lets only 32-bit distances pass for ids of their own
+        return leq(old[1], cur[1]) and ids.same_scalar(old_id, cur_id)
     base = kind & BASE_MASK
     if base in (MAP_KEY, MAP_VALUE, MEM, BUF, TP_BUFFER):
         if old[3] != cur[3] or not leq(old[1], cur[1]):
