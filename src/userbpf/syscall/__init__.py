@@ -21,6 +21,8 @@ from userbpf.syscall.attrs import UserAttr, check, decode
 
 __all__ = ["Kernel", "bpf", "default_kernel", "dispatch"]
 
+__all__ = ["bpf", "default_kernel", "dispatch", "handler_of"]
+
 Handler = Callable[[Kernel, Any, UserAttr], int]
 
 
