@@ -11,12 +11,18 @@ import argparse
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from userbpf.btf import Array, Btf, Composite, Enum, Int, Ptr, Struct, Type, Union
 
 ABI = Path(__file__).resolve().parent.parent / "src/userbpf/abi"
-HEAD = '"""{title}, generated from the BTF of Linux 6.18 by tools/gen_abi.py: do not edit."""\n\nfrom __future__ import annotations\n\n'
+HEAD = """\
+\"\"\"{title}, generated from the BTF of Linux 6.18 by tools/gen_abi.py: do not edit.\"\"\"
+
+from __future__ import annotations
+
+"""
 
 # class, C enum, the prefix that members lose
 ENUMS = [
@@ -119,8 +125,13 @@ CTXS = [
     ("SpinLock", "bpf_spin_lock"),
     ("Timer", "bpf_timer"),
     ("PidnsInfo", "bpf_pidns_info"),
+    ("PtRegs", "pt_regs"),
 ]
 WIDTH = {1: "8", 2: "16", 4: "32", 8: "64"}
+
+
+# name, offset, size, annotation, other names with their sizes
+Field = tuple[str, int, int, str, list[tuple[str, int]]]
 
 
 class Layouts:
@@ -141,9 +152,9 @@ class Layouts:
     def chars(self, n: int) -> str:
         return f"chars({n})"
 
-    def flatten(self, t: Composite, base: int, prefix: str = "") -> list[tuple[str, int, int, str, list[str]]]:
-        """(name, offset, size, annotation, other names) of each field in order."""
-        out: list[tuple[str, int, int, str, list[str]]] = []
+    def flatten(self, t: Composite, base: int) -> list[Field]:
+        """Each field in order, those of structs within included."""
+        out: list[Field] = []
         for m in t.members:
             r = self.btf.resolve(m.type)
             off = base + m.bit_offset // 8
@@ -153,7 +164,7 @@ class Layouts:
                 continue
             if isinstance(r, Struct):
                 if r.size:
-                    out += self.flatten(r, off, prefix)
+                    out += self.flatten(r, off)
             elif isinstance(r, Union):
                 out += self.union(r, off, m.name)
             elif isinstance(r, Array):
@@ -173,38 +184,44 @@ class Layouts:
                 out.append((m.name, off, self.btf.size_of(m.type), hint, []))
         return out
 
-    def union(self, u: Union, off: int, name: str) -> list[tuple[str, int, int, str, list[str]]]:
-        """A union of scalars is its widest with the other names as aliases; any other one is bytes."""
-        scalars = [(m.name, self.btf.resolve(m.type)) for m in u.members]
-        hints = [self.width(t) for _, t in scalars]
-        # __bpf_md_ptr wraps a pointer and an aligned u64 in a union
-        if all(h is not None for h in hints):
-            sizes = [self.btf.size_of(t.id) for _, t in scalars]
-            best = max(range(len(sizes)), key=lambda i: (sizes[i], -i))
-            others = [n for i, (n, _) in enumerate(scalars) if i != best and n]
-            hint = hints[best]
-            assert hint
-            return [(scalars[best][0], off, sizes[best], hint, others)]
-        return [(name or f"union_{off}", off, u.size, self.chars(u.size), [])]
+    def union(self, u: Union, off: int, name: str) -> list[Field]:
+        """Its widest alternative, the others as aliases; bytes where an alternative is a struct with a name of its own."""
+        ways: list[list[Field]] = []
+        for m in u.members:
+            r = self.btf.resolve(m.type)
+            if m.bits or (isinstance(r, Composite) and any(n.bits for n in r.members)):
+                continue
+            if isinstance(r, Composite) and m.name:
+                return [(name or f"union_{off}", off, u.size, self.chars(u.size), [])]
+            ways.append(self.flatten(replace(u, members=[m]), off))
+        best = max(ways, key=lambda way: sum(f[2] for f in way))
+        for way in ways:
+            for other, at, size, hint, more in way if way is not best else []:
+                there = next((f for f in best if f[1] == at), None)
+                if there is not None and not (hint + there[3]).count("chars"):
+                    there[4].extend((n, size) for n in (other, *(n for n, _ in more)) if n and size <= there[2])
+        return best
 
     def emit(self, cls: str, c_name: str, t: Composite, size: int | None = None) -> str:
         fields = sorted(self.flatten(t, 0), key=lambda f: f[1])
         lines = [f"@layout\nclass {cls}(Layout):", f'    """{c_name}: {t.size} bytes."""\n']
         at = 0
-        aliases: list[tuple[str, str]] = []
+        aliases: list[tuple[str, str]] = []  # name, expression
         for name, off, width, hint, others in fields:
             if off < at:
                 continue
             if off > at:
                 lines.append(f"    pad_{at}: {self.pad(off - at)}")
-            name = f"{name}_" if name in ("from", "class") else name
+            name = name.removeprefix("__")
             lines.append(f"    {name}: {hint} = {'b' + repr('') if hint.startswith('chars') else 0}")
-            aliases += [(other, name) for other in others]
+            aliases += [
+                (other, name if size == width else f"{name} & {(1 << size * 8) - 1:#x}") for other, size in others
+            ]
             at = off + width
         if at < t.size and not cls.endswith("Attr"):
             lines.append(f"    pad_{at}: {self.pad(t.size - at)}")
-        for other, name in aliases:
-            lines.append(f"\n    @property\n    def {other}(self) -> int:\n        return self.{name}")
+        for other, value in aliases:
+            lines.append(f"\n    @property\n    def {other}(self) -> int:\n        return self.{value}")
         text = "\n".join(lines)
         text = re.sub(r"(pad_\d+): (u\d+)$", r"\1: \2 = 0", text, flags=re.M)
         text = re.sub(r"(pad_\d+): (chars\(\d+\))$", r"\1: \2 = b''", text, flags=re.M)
@@ -231,7 +248,8 @@ def enums(btf: Btf) -> str:
         t = btf.find(c_name, Enum)
         assert t is not None, c_name
         lines = [f'\n\nclass {cls}(IntEnum):\n    """enum {c_name}"""\n']
-        lines.append(f'    @property\n    def c_name(self) -> str:\n        """The name in C."""\n        return {cls.upper()}_C_NAMES[self]\n')
+        lines.append('    @property\n    def c_name(self) -> str:\n        """The name in C."""')
+        lines.append(f"        return {cls.upper()}_C_NAMES[self]\n")
         names: dict[int, str] = {}
         for name, value in t.values:
             if name.startswith("__"):
@@ -239,7 +257,11 @@ def enums(btf: Btf) -> str:
             lines.append(f"    {name.removeprefix(prefix)} = {value}")
             names.setdefault(value, name)
         lines.append("\n")
-        lines.append(f"{cls.upper()}_C_NAMES = {{" + ", ".join(f'{cls}.{names[v].removeprefix(prefix)}: "{names[v]}"' for v in names) + "}")
+        lines.append(
+            f"{cls.upper()}_C_NAMES = {{"
+            + ", ".join(f'{cls}.{names[v].removeprefix(prefix)}: "{names[v]}"' for v in names)
+            + "}"
+        )
         out.append("\n".join(lines))
     return "".join(out)
 
@@ -279,7 +301,8 @@ def attrs(btf: Btf) -> str:
     stems = "\n".join(
         [
             "# one name a command, where several share a struct",
-            "MapLookupElemAttr = MapUpdateElemAttr = MapDeleteElemAttr = MapGetNextKeyAttr = MapLookupAndDeleteElemAttr = MapElemAttr",
+            "MapLookupElemAttr = MapUpdateElemAttr = MapDeleteElemAttr = MapElemAttr",
+            "MapGetNextKeyAttr = MapLookupAndDeleteElemAttr = MapElemAttr",
             "MapFreezeAttr = MapElemAttr",
             "MapLookupBatchAttr = MapLookupAndDeleteBatchAttr = MapUpdateBatchAttr = MapDeleteBatchAttr = MapBatchAttr",
             "ProgGetNextIdAttr = MapGetNextIdAttr = BtfGetNextIdAttr = LinkGetNextIdAttr = GetIdAttr",
@@ -306,8 +329,10 @@ def structs(btf: Btf, title: str, rows: list[tuple[str, str]]) -> str:
 
 def formatted(text: str) -> str:
     """As ruff writes it."""
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "abi.py", "-"]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    for command in (["check", "--quiet", "--select", "I", "--fix", "--exit-zero"], ["format"]):
+        argv = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(ABI / "generated.py"), "-"]
+        text = subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout
+    return text
 
 
 def main() -> None:
@@ -320,7 +345,7 @@ def main() -> None:
         "enums.py": enums(btf),
         "consts.py": consts(btf),
         "attrs.py": attrs(btf),
-        "info.py": structs(btf, "What OBJ_GET_INFO_BY_FD fills, and records of BTF.ext", INFOS),
+        "info.py": structs(btf, "Object infos and records of BTF.ext", INFOS),
         "ctx.py": structs(btf, "Contexts and other structs that programs see", CTXS),
     }
     stale = []

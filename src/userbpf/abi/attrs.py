@@ -342,7 +342,8 @@ class ProgStreamReadAttr(Layout):
 
 
 # one name a command, where several share a struct
-MapLookupElemAttr = MapUpdateElemAttr = MapDeleteElemAttr = MapGetNextKeyAttr = MapLookupAndDeleteElemAttr = MapElemAttr
+MapLookupElemAttr = MapUpdateElemAttr = MapDeleteElemAttr = MapElemAttr
+MapGetNextKeyAttr = MapLookupAndDeleteElemAttr = MapElemAttr
 MapFreezeAttr = MapElemAttr
 MapLookupBatchAttr = MapLookupAndDeleteBatchAttr = MapUpdateBatchAttr = MapDeleteBatchAttr = MapBatchAttr
 ProgGetNextIdAttr = MapGetNextIdAttr = BtfGetNextIdAttr = LinkGetNextIdAttr = GetIdAttr

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
 from typing import Final
-
 
 BPF_ANY: Final = 0
 BPF_NOEXIST: Final = 1

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from userbpf.abi.layout import Layout, layout, s32, u16, u32, u64, u8
+from userbpf.abi.layout import Layout, layout, s32, u8, u16, u32, u64
 
 chars3 = Annotated[bytes, "3s"]
-chars4 = Annotated[bytes, "4s"]
-chars8 = Annotated[bytes, "8s"]
-chars12 = Annotated[bytes, "12s"]
-chars16 = Annotated[bytes, "16s"]
-chars32 = Annotated[bytes, "32s"]
+chars6 = Annotated[bytes, "6s"]
 
 
 @layout
@@ -203,7 +199,10 @@ class SockOps(Layout):
     """struct bpf_sock_ops: 224 bytes."""
 
     op: u32 = 0
-    union_4: chars16 = b""
+    args_0: u32 = 0
+    args_1: u32 = 0
+    args_2: u32 = 0
+    args_3: u32 = 0
     family: u32 = 0
     remote_ip4: u32 = 0
     local_ip4: u32 = 0
@@ -250,6 +249,26 @@ class SockOps(Layout):
     skb_tcp_flags: u32 = 0
     skb_hwtstamp: u64 = 0
 
+    @property
+    def reply(self) -> int:
+        return self.args_0
+
+    @property
+    def replylong_0(self) -> int:
+        return self.args_0
+
+    @property
+    def replylong_1(self) -> int:
+        return self.args_1
+
+    @property
+    def replylong_2(self) -> int:
+        return self.args_2
+
+    @property
+    def replylong_3(self) -> int:
+        return self.args_3
+
 
 @layout
 class CgroupDevCtx(Layout):
@@ -285,7 +304,7 @@ class Sockopt(Layout):
 class SkLookup(Layout):
     """struct bpf_sk_lookup: 72 bytes."""
 
-    union_0: chars8 = b""
+    sk: u64 = 0
     family: u32 = 0
     protocol: u32 = 0
     remote_ip4: u32 = 0
@@ -303,6 +322,10 @@ class SkLookup(Layout):
     local_port: u32 = 0
     ingress_ifindex: u32 = 0
     pad_68: u32 = 0
+
+    @property
+    def cookie(self) -> int:
+        return self.sk
 
 
 @layout
@@ -326,12 +349,20 @@ class PerfEventData(Layout):
     di: u64 = 0
     orig_ax: u64 = 0
     ip: u64 = 0
-    union_136: chars8 = b""
+    csx: u64 = 0
     flags: u64 = 0
     sp: u64 = 0
-    union_160: chars8 = b""
+    ssx: u64 = 0
     sample_period: u64 = 0
     addr: u64 = 0
+
+    @property
+    def cs(self) -> int:
+        return self.csx & 0xFFFF
+
+    @property
+    def ss(self) -> int:
+        return self.ssx & 0xFFFF
 
 
 @layout
@@ -348,9 +379,24 @@ class FlowKeys(Layout):
     n_proto: u16 = 0
     sport: u16 = 0
     dport: u16 = 0
-    union_16: chars32 = b""
+    ipv6_src_0: u32 = 0
+    ipv6_src_1: u32 = 0
+    ipv6_src_2: u32 = 0
+    ipv6_src_3: u32 = 0
+    ipv6_dst_0: u32 = 0
+    ipv6_dst_1: u32 = 0
+    ipv6_dst_2: u32 = 0
+    ipv6_dst_3: u32 = 0
     flags: u32 = 0
     flow_label: u32 = 0
+
+    @property
+    def ipv4_src(self) -> int:
+        return self.ipv6_src_0
+
+    @property
+    def ipv4_dst(self) -> int:
+        return self.ipv6_src_1
 
 
 @layout
@@ -364,10 +410,18 @@ class FibLookup(Layout):
     tot_len: u16 = 0
     ifindex: u32 = 0
     flowinfo: u32 = 0
-    union_16: chars16 = b""
-    union_32: chars16 = b""
-    union_48: chars4 = b""
-    union_52: chars12 = b""
+    ipv6_src_0: u32 = 0
+    ipv6_src_1: u32 = 0
+    ipv6_src_2: u32 = 0
+    ipv6_src_3: u32 = 0
+    ipv6_dst_0: u32 = 0
+    ipv6_dst_1: u32 = 0
+    ipv6_dst_2: u32 = 0
+    ipv6_dst_3: u32 = 0
+    h_vlan_proto: u16 = 0
+    h_vlan_TCI: u16 = 0
+    smac: chars6 = b""
+    dmac: chars6 = b""
 
     @property
     def mtu_result(self) -> int:
@@ -375,19 +429,27 @@ class FibLookup(Layout):
 
     @property
     def tos(self) -> int:
-        return self.flowinfo
+        return self.flowinfo & 0xFF
 
     @property
     def rt_metric(self) -> int:
         return self.flowinfo
+
+    @property
+    def ipv4_src(self) -> int:
+        return self.ipv6_src_0
+
+    @property
+    def ipv4_dst(self) -> int:
+        return self.ipv6_dst_0
 
 
 @layout
 class Dynptr(Layout):
     """struct bpf_dynptr: 16 bytes."""
 
-    __opaque_0: u64 = 0
-    __opaque_1: u64 = 0
+    opaque_0: u64 = 0
+    opaque_1: u64 = 0
 
 
 @layout
@@ -401,8 +463,8 @@ class SpinLock(Layout):
 class Timer(Layout):
     """struct bpf_timer: 16 bytes."""
 
-    __opaque_0: u64 = 0
-    __opaque_1: u64 = 0
+    opaque_0: u64 = 0
+    opaque_1: u64 = 0
 
 
 @layout
@@ -411,3 +473,38 @@ class PidnsInfo(Layout):
 
     pid: u32 = 0
     tgid: u32 = 0
+
+
+@layout
+class PtRegs(Layout):
+    """struct pt_regs: 168 bytes."""
+
+    r15: u64 = 0
+    r14: u64 = 0
+    r13: u64 = 0
+    r12: u64 = 0
+    bp: u64 = 0
+    bx: u64 = 0
+    r11: u64 = 0
+    r10: u64 = 0
+    r9: u64 = 0
+    r8: u64 = 0
+    ax: u64 = 0
+    cx: u64 = 0
+    dx: u64 = 0
+    si: u64 = 0
+    di: u64 = 0
+    orig_ax: u64 = 0
+    ip: u64 = 0
+    csx: u64 = 0
+    flags: u64 = 0
+    sp: u64 = 0
+    ssx: u64 = 0
+
+    @property
+    def cs(self) -> int:
+        return self.csx & 0xFFFF
+
+    @property
+    def ss(self) -> int:
+        return self.ssx & 0xFFFF

@@ -1,4 +1,4 @@
-"""What OBJ_GET_INFO_BY_FD fills, and records of BTF.ext, generated from the BTF of Linux 6.18 by tools/gen_abi.py: do not edit."""
+"""Object infos and records of BTF.ext, generated from the BTF of Linux 6.18 by tools/gen_abi.py: do not edit."""
 
 from __future__ import annotations
 

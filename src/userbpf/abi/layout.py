@@ -2,20 +2,20 @@
 
     @layout
     class MapElemAttr:
-        map_fd: u32
+        map_fd: u32 = 0
         pad_4: u32 = 0
         key: u64 = 0
 
-Annotations give width and signedness (`u8` .. `s64`, or `chars(n)` through `Annotated`); the decorator makes a slots
+Annotations give width and signedness (`u8` .. `s64`, or `Annotated[bytes, "16s"]` for characters); the decorator makes a slots
 dataclass with `SIZE`, `decode`, `encode` and `fields`. Offsets are those of the C compiler; padding is a field whose name
 begins with `pad_`, so that a layout is the sum of its lines.
 """
 
 from __future__ import annotations
 
+import inspect
 import struct
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -27,11 +27,6 @@ s8 = Annotated[int, "b"]
 s16 = Annotated[int, "h"]
 s32 = Annotated[int, "i"]
 s64 = Annotated[int, "q"]
-chars16 = Annotated[bytes, "16s"]
-chars20 = Annotated[bytes, "20s"]
-chars8 = Annotated[bytes, "8s"]
-
-MASKS = {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}
 
 
 class Layout:
@@ -68,7 +63,7 @@ def layout(cls: type[T]) -> type[T]:
     codes: list[str] = []
     fields: list[tuple[str, int, int]] = []
     at = 0
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         hint = hints[name]
         if typing.get_origin(hint) is ClassVar:
             continue
@@ -84,6 +79,3 @@ def layout(cls: type[T]) -> type[T]:
     out.SIZE = out._codec.size
     out.fields = tuple(fields)
     return typing.cast(type[T], out)
-
-
-Decoder = Callable[[bytes], Any]
