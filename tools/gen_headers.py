@@ -1,6 +1,6 @@
 """Write src/userbpf/include/linux/bpf.h and bpf/bpf_helper_defs.h from the rows of abi and spec.
 
-    python tools/gen_headers.py [--check]
+python tools/gen_headers.py [--check]
 """
 
 from __future__ import annotations
@@ -17,9 +17,31 @@ from userbpf.spec.helpers import HELPERS
 
 INCLUDE = Path(__file__).resolve().parent.parent / "src/userbpf/include"
 HEAD = "/* SPDX-License-Identifier: Apache-2.0 */\n/* Written by tools/gen_headers.py: do not edit. */\n"
-POINTER_RETURNS = {"map_lookup_elem", "map_lookup_percpu_elem", "ringbuf_reserve", "sk_storage_get", "per_cpu_ptr", "this_cpu_ptr"}
-U64_RETURNS = ("ktime_", "get_current_", "get_socket_cookie", "jiffies64", "get_attach_cookie", "get_netns_cookie", "ringbuf_query")
-U32_RETURNS = ("get_prandom_u32", "get_smp_processor_id", "get_hash_recalc", "get_cgroup_classid", "get_route_realm", "get_socket_uid")
+POINTER_RETURNS = {
+    "map_lookup_elem",
+    "map_lookup_percpu_elem",
+    "ringbuf_reserve",
+    "sk_storage_get",
+    "per_cpu_ptr",
+    "this_cpu_ptr",
+}
+U64_RETURNS = (
+    "ktime_",
+    "get_current_",
+    "get_socket_cookie",
+    "jiffies64",
+    "get_attach_cookie",
+    "get_netns_cookie",
+    "ringbuf_query",
+)
+U32_RETURNS = (
+    "get_prandom_u32",
+    "get_smp_processor_id",
+    "get_hash_recalc",
+    "get_cgroup_classid",
+    "get_route_realm",
+    "get_socket_uid",
+)
 SCALARS = {
     ArgBase.ANYTHING: "__u64",
     ArgBase.CONST_SIZE: "__u32",
@@ -51,7 +73,7 @@ def struct(name: str, cls: type) -> str:
     for field, _, size in cls.fields:  # type: ignore[attr-defined]
         stem, _, number = field.rpartition("_")
         if field.startswith("pad_"):
-            lines.append(f"\t__u8 : 8;\n\t__u16 : 16;" if size == 3 else f"\t__u32 : {size * 8};")
+            lines.append("\t__u8 : 8;\n\t__u16 : 16;" if size == 3 else f"\t__u32 : {size * 8};")
         elif number.isdigit() and stem and f"{stem}_0" in {f for f, _, _ in cls.fields}:  # type: ignore[attr-defined]
             if stem not in arrays:
                 lines.append(f"\t__u32 {stem}[@{stem}@];")
@@ -67,7 +89,11 @@ def struct(name: str, cls: type) -> str:
 
 
 def bpf_h() -> str:
-    defines = "".join(f"#define {n} {v}\n" if v >= 0 else f"#define {n} ({v}L)\n" for n, v in vars(consts).items() if n.startswith("BPF_"))
+    defines = "".join(
+        f"#define {n} {v}\n" if v >= 0 else f"#define {n} ({v}L)\n"
+        for n, v in vars(consts).items()
+        if n.startswith("BPF_")
+    )
     helpers = "".join(f"\tBPF_FUNC_{h.name} = {int(h)},\n" for h in HelperId)
     return (
         HEAD
@@ -114,14 +140,22 @@ def prototype(helper: HelperId) -> str:
     args = [SCALARS.get(a.base, "const void *" if reads_only(a) else "void *") for a in row.args]
     if row.variadic:
         args.append("...")
-    text = ", ".join(f"{a}{'' if a.endswith('*') else ' '}a{i}" if a != "..." else a for i, a in enumerate(args, 1)) or "void"
+    text = (
+        ", ".join(f"{a}{'' if a.endswith('*') else ' '}a{i}" if a != "..." else a for i, a in enumerate(args, 1))
+        or "void"
+    )
     return f"{ret}(*const bpf_{name})({text})"
 
 
 def helper_defs() -> str:
     lines = [f"static {prototype(h)} = (void *){int(h)};" for h in HelperId if int(h) and h in HELPERS]
     body = "\n".join(lines)
-    return HEAD + "#ifndef USERBPF_BPF_HELPER_DEFS_H\n#define USERBPF_BPF_HELPER_DEFS_H\n#include <linux/types.h>\n\n" + body + "\n#endif\n"
+    return (
+        HEAD
+        + "#ifndef USERBPF_BPF_HELPER_DEFS_H\n#define USERBPF_BPF_HELPER_DEFS_H\n#include <linux/types.h>\n\n"
+        + body
+        + "\n#endif\n"
+    )
 
 
 def main() -> None:

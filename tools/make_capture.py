@@ -1,6 +1,6 @@
 """Make a large capture out of a small one: the recording again and again, each round with other hosts and later times.
 
-    python tools/make_capture.py examples/loopback.pcap.gz big.pcap --packets 1000000
+python tools/make_capture.py examples/loopback.pcap.gz big.pcap --packets 1000000
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 
-import userbpf
 from userbpf.cli.show import Out
 from userbpf.errors import BpfError, UserbpfError
 
@@ -61,7 +60,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON (may stand anywhere).")
-@click.version_option(userbpf.__version__, "-V", "--version", message="userbpf %(version)s")
+@click.version_option(None, "-V", "--version", package_name="userbpf", prog_name="userbpf")
 @click.pass_context
 def app(ctx: click.Context, as_json: bool) -> None:
     """Linux's bpf(2) inside an ordinary process: verify, run and look at eBPF programs without root."""

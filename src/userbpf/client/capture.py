@@ -9,9 +9,10 @@ from os import PathLike
 from userbpf.abi.enums import ProgType, XdpAction
 from userbpf.client.progs import Prog
 from userbpf.errors import UserbpfError
-from userbpf.syscall.capture import CaptureResult, Progress
-from userbpf.syscall.capture import frames as frames
+from userbpf.syscall.capture import CaptureResult, Progress, frames
 from userbpf.syscall.capture import run_capture as _run_here
+
+__all__ = ["CaptureResult", "Progress", "frames", "run_capture"]
 
 TC_ACTIONS = ("UNSPEC", "OK", "RECLASSIFY", "SHOT", "PIPE", "STOLEN", "QUEUED", "REPEAT", "REDIRECT", "TRAP")
 REPORT_EVERY = 1000

@@ -1,0 +1,122 @@
+"""`userbpf verify`: would Linux load it, and if not, why."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+from rich.console import Console
+
+from userbpf.cli.show import Out, count, table
+from userbpf.errors import BpfError
+from userbpf.loader import Object
+
+STATS = re.compile(
+    r"processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) total_states (\d+) peak_states (\d+) mark_read (\d+)"
+)
+TIME = re.compile(r"verification time (\d+) usec")
+STATS_LEVEL = 4
+
+
+def judge(source: str, name: str, transport: str, level: int) -> dict[str, Any]:
+    """Load one program of an object and say what came of it."""
+    obj = Object.open(source)
+    plan = obj.plan.progs[name]
+    out: dict[str, Any] = {
+        "program": name,
+        "section": plan.section,
+        "type": plan.row.prog_type.name,
+        "insns": len(plan.insns),
+    }
+    try:
+        obj.load(transport, log_level=level | STATS_LEVEL, progs=[name])
+        log = obj.progs[name].log
+        out |= {"verdict": "accepted"}
+    except BpfError as e:
+        log = e.log
+        out |= {"verdict": "rejected", "errno": e.errno, "message": e.strerror}
+    finally:
+        obj.close()
+    found = STATS.search(log)
+    if found is not None:
+        keys = ("processed", "max_states_per_insn", "total_states", "peak_states", "mark_read")
+        out["stats"] = dict(zip(keys, map(int, found.groups()), strict=True))
+    spent = TIME.search(log)
+    if spent is not None:
+        out["verification_time_us"] = int(spent.group(1))
+    out["log"] = log
+    return out
+
+
+def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> None:
+    rows = table(
+        None,
+        ("program", "left"),
+        ("type", "left"),
+        ("verdict", "left"),
+        ("insns", "right"),
+        ("processed", "right"),
+        ("states", "right"),
+        ("time", "right"),
+    )
+    for r in results:
+        stats = r.get("stats", {})
+        style = "green" if r["verdict"] == "accepted" else "red"
+        rows.add_row(
+            r["program"],
+            r["type"],
+            f"[{style}]{r['verdict']}[/{style}]",
+            count(r["insns"]),
+            count(stats["processed"]) if stats else "",
+            count(stats["total_states"]) if stats else "",
+            f"{r['verification_time_us'] / 1000:.1f} ms" if "verification_time_us" in r else "",
+        )
+    console.print(rows)
+    for r in results:
+        if show_log or r["verdict"] == "rejected":
+            console.print(f"\n[bold]{r['program']}[/bold] (section {r['section']})")
+            if r["verdict"] == "rejected":
+                console.print(f"errno {r['errno']}: {r['message']}", style="red", markup=False, soft_wrap=True)
+            console.print(r["log"].rstrip() or "(no log)", markup=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, dir_okay=False))
+@click.option("--prog", "prog_name", metavar="NAME", help="Only this program.")
+@click.option(
+    "--log-level",
+    type=click.IntRange(0, 7),
+    default=0,
+    show_default=True,
+    help="Bits: 1 brief, 2 every instruction, 4 statistics.",
+)
+@click.option(
+    "--log",
+    "show_log",
+    is_flag=True,
+    help="Show the log of accepted programs too (level 2 unless --log-level says another).",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["user", "linux"]),
+    default="user",
+    show_default=True,
+    help="Whose verifier to ask.",
+)
+@click.pass_obj
+def verify(out: Out, source: str, prog_name: str | None, log_level: int, show_log: bool, transport: str) -> None:
+    """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, the log.
+
+    Ends with status 1 if a program is refused.
+    """
+    names = list(Object.open(source).plan.progs)
+    if prog_name is not None:
+        if prog_name not in names:
+            raise click.BadParameter(f"no program {prog_name!r}; there are: {', '.join(names)}", param_hint="--prog")
+        names = [prog_name]
+    level = log_level or (2 if show_log else 0)
+    results = [judge(source, name, transport, level) for name in names]
+    out.result(results, lambda console: draw(console, results, bool(show_log or log_level)))
+    if any(r["verdict"] == "rejected" for r in results):
+        raise SystemExit(1)
