@@ -39,7 +39,8 @@ def pin(kernel: Kernel, obj: KernelObject, path: str) -> None:
     if os.path.lexists(path):
         raise BpfError(errno.EEXIST)
     try:
-        with kernel.lock:
+        # CPUs before the lock: a program may be on its way to the lock through a helper
+        with kernel.cpus.all_stopped(), kernel.lock:
             if isinstance(obj, MapObj):
                 _pin_map(kernel, obj, path)
             else:
@@ -114,12 +115,11 @@ def _pin_map(kernel: Kernel, obj: MapObj, path: str) -> None:
     def fill(target: int) -> None:
         relocate.copy_content(obj.private_fd, target, st.st_size)
 
-    with kernel.cpus.all_stopped():
-        target = _publish(path, fill)
-        try:
-            relocate.replace(obj.identity, target)
-        finally:
-            os.close(target)
+    target = _publish(path, fill)
+    try:
+        relocate.replace(obj.identity, target)
+    finally:
+        os.close(target)
     kernel.rename(obj, fds.identity(obj.private_fd))
     obj.pins[obj.identity] = obj.private_fd
 

@@ -6,6 +6,8 @@ import mmap
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from userbpf.abi.enums import Cmd, MapType, ProgType
 
 HELP = """
 import sys
+import threading
+import time
 sys.path.insert(0, {tests!r})
 from bpfcalls import *
 from conftest import calls_of
@@ -207,3 +211,29 @@ def test_a_record_is_verified_again(user: Calls, path: str) -> None:
     assert user.err(user.get, path) == "EACCES"
     Path(path).write_bytes(content)
     assert user.test_run(user.get(path))[0].retval == 7
+
+
+def test_a_map_is_pinned_while_programs_run(user: Calls, path: str) -> None:
+    """Not one run is lost when the memory moves."""
+    array = user.map(MapType.ARRAY)
+    prog = user.prog(count_in_array(array, 2), ProgType.XDP)
+    user.test_run(prog)
+    runs, stop = 1, threading.Event()
+
+    def work() -> None:
+        nonlocal runs
+        while not stop.is_set():
+            user.test_run(prog, repeat=1000)
+            runs += 1000
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while runs < 20_000:
+        time.sleep(0.001)
+    user.pin(array, path)
+    before = runs
+    while runs < before + 20_000:
+        time.sleep(0.001)
+    stop.set()
+    thread.join()
+    assert user.lookup(user.get(path), u32(0)) == u64(runs)
