@@ -83,7 +83,7 @@ def accept(
 
 
 def unverified(
-    program: str | Sequence[Insn], prog_type: ProgType = ProgType.SOCKET_FILTER, **given: Any
+    program: str | Sequence[Insn], prog_type: ProgType = ProgType.SOCKET_FILTER, depth: int = 512, **given: Any
 ) -> VerifiedProg:
     """A program as if verified, of which nothing is known: for what the verifier refuses, and for wrong facts."""
     insns = tuple(assemble(program) if isinstance(program, str) else program)
@@ -99,7 +99,7 @@ def unverified(
     ends = [*starts[1:], len(insns)]
     callbacks = {f.subprog for f in facts if f is not None}
     subprogs = tuple(
-        Subprog(start, end, stack_depth=512, callback=number in callbacks)
+        Subprog(start, end, stack_depth=depth, callback=number in callbacks)
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
     values: dict[str, Any] = {"facts": tuple(facts), "live": b"\1" * len(insns), "maps": (), **given}

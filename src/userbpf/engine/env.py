@@ -96,7 +96,7 @@ class Env:
     kfuncs: Mapping[int, HelperImpl] = field(default_factory=dict)
     kernel: Any = None
     tail_target: TailTarget | None = None
-    decoded: tuple[VerifiedProg, list[Any]] | None = None  # the interpreter's form of the program
+    decoded: Any = None  # the interpreter's form of the program, made at its first run
 
     def record(self, error: BaseException) -> None:
         """Keep the first error of this thread's run."""

@@ -19,7 +19,7 @@ from userbpf.engine import calls
 from userbpf.engine.calls import FUNC_TAG, LEAVE, POISON
 from userbpf.engine.env import Env
 from userbpf.engine.legacy import NO_VALUE, header_offsets, packet_load
-from userbpf.engine.memory import ALLOWED, BTF_CTX_SIZE, LOAD, STORE, Frame, Memory, Region
+from userbpf.engine.memory import ALLOWED, BTF_CTX_SIZE, LOAD, STORE, Frame, Memory, Region, frame_depth
 from userbpf.engine.semantics import ALU, COMPARE, M32, M64, SIGNED_ALU, signed, swap
 from userbpf.errors import InterpFault
 from userbpf.isa import opcodes as op
@@ -86,7 +86,8 @@ class Machine:
         self.prog, self.env, self.ctx, self.rt = prog, env, ctx, rt
         self.memory = Memory(ctx, rt, ctx_fields(request.prog_type, int(request.expected_attach_type)))
         self.memory.add(Region(rt + RT_SCRATCH, RT_SIZE - RT_SCRATCH, PtrKind.MEM, "scratch of the run"))
-        self.ops = _decoded(prog, env)
+        decoded = _decoded(prog, env)
+        self.ops, self.frame_depths = decoded.ops, decoded.depths
         self.budget = budget
         self.trace = trace
         self.regs = [POISON] * 11
@@ -100,7 +101,7 @@ class Machine:
         if self.depth >= MAX_CALL_FRAMES:
             raise self.fault(f"call depth above {MAX_CALL_FRAMES}")
         saved = self.regs[6:11], self.pc, self.frame, self.may_goto_left
-        frame = self.frame = Frame(self.depth)
+        frame = self.frame = Frame(self.depth, self.frame_depths[entry])
         self.memory.add(frame.region)
         self.depth += 1
         self.may_goto_left = BPF_MAX_LOOPS
@@ -144,7 +145,8 @@ class Machine:
             return
         if region.kind not in ALLOWED[fact.ptr]:
             raise self.fault(f"{verb} of {region.describe(addr)} where the verifier saw {fact.ptr.name}")
-        if fact.map is not None and region.map is not None and region.map != fact.map:
+        maps = self.env.maps
+        if fact.map is not None and region.map is not None and maps[fact.map].desc != maps[region.map].desc:
             raise self.fault(f"{verb} of {region.describe(addr)} where the verifier saw map {fact.map}")
         if fact.off is not None and fact.ptr is PtrKind.STACK:
             assert self.frame is not None
@@ -229,11 +231,20 @@ def run_program(prog: VerifiedProg, env: Env, ctx: int, rt: int, budget: Budget,
 # --- decoding ------------------------------------------------------------------------------------------------------------
 
 
-def _decoded(prog: VerifiedProg, env: Env) -> list[Op]:
-    if env.decoded is None or env.decoded[0] is not prog:
-        env.decoded = prog, [decode(prog, pc) for pc in range(len(prog.insns))]
-    ops: list[Op] = env.decoded[1]
-    return ops
+class Decoded(NamedTuple):
+    """A program as the interpreter wants it."""
+
+    prog: VerifiedProg
+    ops: list[Op]
+    depths: dict[int, int]  # start of a function -> bytes of its frame
+
+
+def _decoded(prog: VerifiedProg, env: Env) -> Decoded:
+    kept: Decoded | None = env.decoded
+    if kept is None or kept.prog is not prog:
+        ops = [decode(prog, pc) for pc in range(len(prog.insns))]
+        kept = env.decoded = Decoded(prog, ops, {sub.start: frame_depth(prog, sub) for sub in prog.subprogs})
+    return kept
 
 
 def decode(prog: VerifiedProg, pc: int) -> Op:

@@ -16,7 +16,7 @@ from typing import Final
 from userbpf.native.intrinsics import load8, load16, load32, load64, store8, store16, store32, store64
 from userbpf.native.rt import CTX_DATA_END, CTX_DATA_META
 from userbpf.spec.ctx import CtxField, find
-from userbpf.verifier.api import PtrKind
+from userbpf.verifier.api import PtrKind, Subprog, VerifiedProg
 
 LOAD: Final = {1: load8, 2: load16, 4: load32, 8: load64}
 STORE: Final = {1: store8, 2: store16, 4: store32, 8: store64}
@@ -61,14 +61,23 @@ class Region:
         return f"{self.name} ({self.size} bytes, {where})"
 
 
-class Frame:
-    """A stack frame: 512 zero bytes of real memory."""
+def frame_depth(prog: VerifiedProg, sub: Subprog) -> int:
+    """Bytes of frame that a function has, a multiple of 8: in compiled code there are no more."""
+    depth = sub.stack_depth
+    for pc in range(sub.start, sub.end):
+        fact = prog.facts[pc]
+        if prog.live[pc] and fact is not None and fact.ptr is PtrKind.STACK and fact.off is not None:
+            depth = max(depth, -fact.off)
+    return min((depth + 7) & ~7, STACK_SIZE)
 
-    def __init__(self, depth: int) -> None:
+
+class Frame:
+    """A stack frame: zero bytes of real memory, as many as compiled code would have."""
+
+    def __init__(self, number: int, depth: int) -> None:
         self.buffer = (ctypes.c_uint64 * (STACK_SIZE // 8))()
-        start = ctypes.addressof(self.buffer)
-        self.fp = start + STACK_SIZE
-        self.region = Region(start, STACK_SIZE, PtrKind.STACK, f"stack of frame {depth}")
+        self.fp = ctypes.addressof(self.buffer) + STACK_SIZE
+        self.region = Region(self.fp - depth, depth, PtrKind.STACK, f"stack of frame {number}")
 
 
 class Memory:

@@ -82,6 +82,16 @@ def test_holds_the_verifier_to_its_word(name: str) -> None:
         run_interp(unverified(text, ProgType.XDP, facts=facts(text, **given)), Rig())
 
 
+def test_a_frame_is_as_deep_as_the_verifier_measured() -> None:
+    """Compiled code has no more, so the interpreter has no more either."""
+    prog = accept("r2 = r10\nr2 += -16\n*(u64 *)(r2 +8) = 1\n*(u64 *)(r2 +0) = 2\nr0 = *(u64 *)(r10 -8)\nexit")
+    assert prog.subprogs[0].stack_depth == 16
+    assert run_interp(prog, Rig()) == 1
+    shallow = unverified("r2 = r10\nr2 += -32\n*(u64 *)(r2 +0) = 1\nr0 = 0\nexit", depth=16)
+    with pytest.raises(InterpFault, match=r"stack of frame 0 \(16 bytes, -16\)"):
+        run_interp(shallow, Rig())
+
+
 def test_dead_code_is_dead() -> None:
     prog = unverified("r0 = 1\nr0 = 2\nexit", live=b"\1\0\1")
     with pytest.raises(InterpFault, match=r"1: \(b7\) r0 = 2: the verifier saw no path"):

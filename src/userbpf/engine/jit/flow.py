@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from userbpf.abi.enums import HelperId
+from userbpf.engine.memory import frame_depth
 from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
 from userbpf.spec.argtypes import RetBase
@@ -86,16 +87,6 @@ def successors(insn: Insn, pc: int, fact: Fact | None) -> tuple[int, ...] | None
     return (after, target) if after != target else (after,)
 
 
-def frame_depth(prog: VerifiedProg, start: int, end: int, declared: int) -> int:
-    """Bytes of frame that the function touches, a multiple of 8."""
-    depth = declared
-    for pc in range(start, end):
-        fact = prog.facts[pc]
-        if prog.live[pc] and fact is not None and fact.ptr is PtrKind.STACK and fact.off is not None:
-            depth = max(depth, -fact.off)
-    return min((depth + 7) & ~7, 512)
-
-
 def function(prog: VerifiedProg, number: int) -> Function:
     """The blocks of one subprogram."""
     sub = prog.subprogs[number]
@@ -131,7 +122,7 @@ def function(prog: VerifiedProg, number: int) -> Function:
         for target in block.next:
             blocks[target].before.append(block.start)
     ordered = dict(sorted(blocks.items()))
-    depth = frame_depth(prog, sub.start, sub.end, sub.stack_depth) if uses_frame else 0
+    depth = frame_depth(prog, sub) if uses_frame else 0
     return Function(number, sub.start, ordered, uses_frame, depth, calls)
 
 
