@@ -167,6 +167,7 @@ def test_access_flags(transport: Calls) -> None:
     assert transport.err(transport.pop, reader, K0) == "EPERM"
     assert transport.err(transport.lookup, reader, K0) == "ENOENT"
     assert transport.err(transport.freeze, reader) == "EPERM"
+    assert transport.map_info(reader).map_flags == 0  # they are the fd's
     transport.update(writer, K0, V)
     assert transport.err(transport.lookup, writer, K0) == "EPERM"
     assert transport.err(transport.next_key, writer, None) == "EPERM"

@@ -11,7 +11,7 @@ from errno import EINVAL, EPERM
 from typing import Final
 
 from userbpf.abi.attrs import MapCreateAttr, MapElemAttr
-from userbpf.abi.consts import BPF_F_LOCK, BPF_F_TOKEN_FD, BPF_F_VTYPE_BTF_OBJ_FD
+from userbpf.abi.consts import BPF_F_LOCK, BPF_F_RDONLY, BPF_F_TOKEN_FD, BPF_F_VTYPE_BTF_OBJ_FD, BPF_F_WRONLY
 from userbpf.abi.enums import Cmd, MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel
@@ -50,6 +50,7 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
     inner = _inner_template(kernel, attr)
     btf = mapbtf.check(kernel, attr)
     attr.map_name = name.encode("latin-1")
+    attr.map_flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY)  # of the fd, not of the map
     made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.map if inner is not None else None), btf)
     made.inner = inner
     made.lock_off = mapbtf.lock_offset(btf.btf, attr.btf_value_type_id) if btf is not None else None
