@@ -13,6 +13,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
+from userbpf import linux
 from userbpf.abi.attrs import (
     BtfLoadAttr,
     GetIdAttr,
@@ -27,6 +30,8 @@ from userbpf.abi.attrs import (
 from userbpf.abi.enums import Cmd, MapType, ProgType
 from userbpf.abi.info import BtfInfo, MapInfo, ProgInfo
 from userbpf.isa.insn import Insn, encode
+from userbpf.kernel import Kernel
+from userbpf.syscall import dispatch
 
 RETURN_0 = [Insn(0xB7), Insn(0x95)]
 ENAMES = {**errno.errorcode, 524: "ENOTSUPP"}
@@ -216,6 +221,17 @@ class Calls:
     def get(self, path: str, flags: int = 0) -> int:
         text = Buf(os.fsencode(path) + b"\0")
         return self.fd(Cmd.OBJ_GET, ObjPinAttr(pathname=text.addr, file_flags=flags))
+
+
+def calls_of(name: str) -> Calls:
+    """Calls over a transport; skips, with the reason, where Linux does not let us."""
+    if name == "linux":
+        reason = linux.available()
+        if reason:
+            pytest.skip(reason)
+        return Calls(linux.bpf, "linux")
+    own = Kernel()
+    return Calls(lambda cmd, attr, size=None: dispatch(own, cmd, attr, size), "user", own)
 
 
 def u32(value: int) -> bytes:

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from bpfcalls import Calls
-from userbpf import linux
+from bpfcalls import Calls, calls_of
 
 
 @pytest.fixture
@@ -18,20 +17,6 @@ def kernel() -> Any:
     from userbpf.kernel import Kernel
 
     return Kernel()
-
-
-def calls_of(name: str) -> Calls:
-    """Calls over a transport; skips, with the reason, where Linux does not let us."""
-    if name == "linux":
-        reason = linux.available()
-        if reason:
-            pytest.skip(reason)
-        return Calls(linux.bpf, "linux")
-    from userbpf.kernel import Kernel
-    from userbpf.syscall import dispatch
-
-    own = Kernel()
-    return Calls(lambda cmd, attr, size=None: dispatch(own, cmd, attr, size), "user", own)
 
 
 @pytest.fixture(params=["user", "linux"])

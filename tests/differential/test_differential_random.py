@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bpfcalls import Calls
-from conftest import calls_of
+from bpfcalls import Calls, calls_of
 from userbpf.abi.attrs import MapCreateAttr
 from userbpf.abi.enums import Cmd, MapType
 from userbpf.maps import FAMILIES

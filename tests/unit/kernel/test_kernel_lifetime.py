@@ -119,7 +119,6 @@ SENDER = """
 import array, socket, sys
 sys.path.insert(0, sys.argv[1])
 from bpfcalls import *
-from conftest import calls_of
 calls = calls_of("user")
 fd = calls.map(n=9, map_name=b"foreign")
 calls.update(fd, u32(3), u64(33))

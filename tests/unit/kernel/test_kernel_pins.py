@@ -18,11 +18,8 @@ from userbpf.abi.enums import Cmd, MapType, ProgType
 
 HELP = """
 import sys
-import threading
-import time
 sys.path.insert(0, {tests!r})
 from bpfcalls import *
-from conftest import calls_of
 calls = calls_of("user")
 """
 
