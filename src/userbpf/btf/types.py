@@ -440,7 +440,9 @@ class Btf:
         """The blob of this BTF's own types."""
         strings = _Strings(self.base)
         types = b"".join([_encode_type(t, strings) for t in self.types[self.first_id :]])
-        return HEADER.pack(MAGIC, 1, 0, HEADER.size, 0, len(types), len(types), len(strings.data)) + types + strings.data
+        return (
+            HEADER.pack(MAGIC, 1, 0, HEADER.size, 0, len(types), len(types), len(strings.data)) + types + strings.data
+        )
 
 
 def references(t: Type) -> Iterator[int]:
@@ -490,7 +492,8 @@ def _encode_type(t: Type, strings: _Strings) -> bytes:
     elif isinstance(t, Composite):
         vlen, flag = len(t.members), t.kind_flag
         tail = b"".join(
-            struct.pack("<III", strings.offset(m.name), m.type, m.bit_offset | (m.bits << 24 if flag else 0)) for m in t.members
+            struct.pack("<III", strings.offset(m.name), m.type, m.bit_offset | (m.bits << 24 if flag else 0))
+            for m in t.members
         )
     elif isinstance(t, Enum64):
         vlen, flag = len(t.values), t.signed

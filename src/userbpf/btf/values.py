@@ -83,7 +83,7 @@ def enumeration(t: Enum) -> Codec:
     names = {n: v for n, v in t.values if n.isidentifier() and not n.startswith("_") and n != "mro"}
     if not names:
         return base
-    cls = IntEnum(t.name or "enum", names)  # type: ignore[misc]
+    cls: Any = IntEnum(t.name or "enum", names)  # type: ignore[misc]
     known = {int(m): m for m in cls}
 
     def decode(data: bytes) -> Any:

@@ -8,7 +8,7 @@ and hooks and specialised for each pair: `reader` finds the next record, `prepar
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from userbpf.native import (
     NativeFn,
@@ -379,7 +379,7 @@ def verdict_socket(r0: int) -> int:
 
 
 @native
-def account(st: int, r0: int, *, verdict: NativeFn[Any], trims: int) -> int:
+def account(st: int, r0: int, *, verdict: NativeFn[...], trims: int) -> int:
     """Count the packet that ran, and write it to the output where it goes on."""
     row = verdict(r0)
     ctx = load64(st + CTX)
@@ -408,7 +408,7 @@ def account(st: int, r0: int, *, verdict: NativeFn[Any], trims: int) -> int:
 
 
 @native
-def next_packet(st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], in_place: int) -> int:
+def next_packet(st: int, *, reader: NativeFn[...], prepare: NativeFn[...], in_place: int) -> int:
     """Go on to the next record that is a packet for the hook; GOT, or why not."""
     while 1:
         if load64(st + LEFT) == 0:
@@ -428,7 +428,7 @@ def next_packet(st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], in_pl
 
 @native
 def packet_loop(
-    st: int, *, reader: NativeFn[Any], prepare: NativeFn[Any], verdict: NativeFn[Any], trims: int, in_place: int
+    st: int, *, reader: NativeFn[...], prepare: NativeFn[...], verdict: NativeFn[...], trims: int, in_place: int
 ) -> int:
     """Run the program over every record that is whole; the reason why it stopped."""
     prog = load64(st + PROG)

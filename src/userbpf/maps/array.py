@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from userbpf.abi.enums import MapType
 from userbpf.maps.base import (
@@ -152,7 +152,7 @@ class ArrayMap(Map):
     """ARRAY and PERCPU_ARRAY."""
 
     TYPES = (MapType.ARRAY, MapType.PERCPU_ARRAY)
-    GENERIC: ClassVar[dict[str, NativeFn[Any]]] = {
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {
         "lookup": any_lookup,
         "update": any_update,
         "delete": any_delete,
@@ -171,7 +171,7 @@ class ArrayMap(Map):
     def value_base(self) -> int:
         return 0 if self.percpu else self.region.addr
 
-    def ops(self, op: str) -> tuple[NativeFn[Any], Consts] | None:
+    def ops(self, op: str) -> tuple[NativeFn[...], Consts] | None:
         place = {"base": Sym("base", self.region.addr), "stride": self.stride, "max_entries": self.max_entries}
         if op == "lookup":
             return (lookup_cpu if self.percpu else lookup), place

@@ -104,7 +104,7 @@ class Map:
     """Base of all families. Sizes are bytes; operations raise BpfError with Linux's errno."""
 
     TYPES: ClassVar[tuple[MapType, ...]] = ()
-    GENERIC: ClassVar[dict[str, NativeFn[Any]]] = {}  # op -> native(rt, desc, ...)
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {}  # op -> native(rt, desc, ...)
     _sets: ClassVar[dict[type, NativeSet]] = {}
 
     def __init__(self, attr: Any, *, ncpu: int, region: Region | None = None) -> None:
@@ -167,7 +167,7 @@ class Map:
     def prepare(self) -> None:
         """Initialise a new region; zero memory is the usual beginning."""
 
-    def ops(self, op: str) -> tuple[NativeFn[Any], Consts] | None:
+    def ops(self, op: str) -> tuple[NativeFn[...], Consts] | None:
         """The body of an operation for programs that know this map, with its constants."""
         return None
 

@@ -557,7 +557,7 @@ class HashMap(Map):
     """HASH and PERCPU_HASH."""
 
     TYPES = (MapType.HASH, MapType.PERCPU_HASH)
-    GENERIC: ClassVar[dict[str, NativeFn[Any]]] = {
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {
         "lookup": any_lookup,
         "update": any_update,
         "delete": any_delete,
@@ -613,7 +613,7 @@ class HashMap(Map):
             self.element_size,
         )
 
-    def ops(self, op: str) -> tuple[NativeFn[Any], Consts] | None:
+    def ops(self, op: str) -> tuple[NativeFn[...], Consts] | None:
         place = {"base": Sym("base", self.region.addr), "head": Sym("head", self.region.addr + self.private_off)}
         sizes = self.key_size << 32 | self.value_size
         if op == "lookup":

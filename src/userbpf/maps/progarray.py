@@ -32,7 +32,7 @@ class ProgArrayMap(Map):
     """PROG_ARRAY: u32 index to program."""
 
     TYPES = (MapType.PROG_ARRAY,)
-    GENERIC: ClassVar[dict[str, NativeFn[Any]]] = {
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {
         "lookup": no_lookup,
         "update": any_update,
         "delete": any_delete,

@@ -10,7 +10,7 @@ behind the data and commit without one.
 from __future__ import annotations
 
 import errno
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from userbpf.abi.enums import MapType
 from userbpf.maps.base import DESC_PRIVATE, Consts, Map, fail
@@ -162,7 +162,7 @@ class RingbufMap(Map):
     """RINGBUF of max_entries bytes."""
 
     TYPES = (MapType.RINGBUF,)
-    GENERIC: ClassVar[dict[str, NativeFn[Any]]] = {}
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {}
 
     @property
     def private_off(self) -> int:
@@ -171,7 +171,7 @@ class RingbufMap(Map):
     def plan(self) -> int:
         return self.private_off + PAGE
 
-    def ops(self, op: str) -> tuple[NativeFn[Any], Consts] | None:
+    def ops(self, op: str) -> tuple[NativeFn[...], Consts] | None:
         place = {"base": Sym("base", self.region.addr), "size": self.max_entries}
         lock = {"private": Sym("private", self.region.addr + self.private_off)}
         match op:

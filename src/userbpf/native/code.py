@@ -31,7 +31,7 @@ class IrModule:
         self._texts: list[str] = []
         self._exports: list[str] = []
 
-    def use(self, fn: NativeFn[Any], **consts: Any) -> str:
+    def use(self, fn: NativeFn[...], **consts: Any) -> str:
         """The name of the internal LLVM function (i64, ...) -> i64 that is `fn` specialised for the constants."""
         spec = specialise(fn, consts)
         self._take(spec)
@@ -57,7 +57,7 @@ class IrModule:
             raise NativeError(f"symbol {name} has two addresses: {self.symbols[name]:#x} and {addr:#x}")
         return name
 
-    def export(self, name: str, fn: NativeFn[Any], **consts: Any) -> None:
+    def export(self, name: str, fn: NativeFn[...], **consts: Any) -> None:
         """A function that the linked code offers by name."""
         if name in HOST_SYMBOLS:
             raise NativeError(f"{name} is a C function that compiled code calls: export under another name")
@@ -151,7 +151,7 @@ class NativeSet:
 
 
 def compile_natives(
-    hold_gil: bool = False, opt: int = 2, /, **functions: tuple[NativeFn[Any], Mapping[str, Any]]
+    hold_gil: bool = False, opt: int = 2, /, **functions: tuple[NativeFn[...], Mapping[str, Any]]
 ) -> NativeSet:
     """Compile `name=(fn, constants)`, ... into one code."""
     module = IrModule()
@@ -165,7 +165,7 @@ _lock = threading.Lock()
 _compiled: dict[Any, Callable[..., int]] = {}
 
 
-def compiled(fn: NativeFn[Any], *, hold_gil: bool = False, **consts: Any) -> Callable[..., int]:
+def compiled(fn: NativeFn[...], *, hold_gil: bool = False, **consts: Any) -> Callable[..., int]:
     """The compiled form of a native function as a Python callable; made once for the same constants."""
     key = (fn.defn, hold_gil, *((n, _identity(v)) for n, v in fn.constants(consts).items()))
     with _lock:

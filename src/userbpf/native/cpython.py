@@ -40,12 +40,12 @@ def python_form(defn: Definition) -> Callable[..., int]:
     return defn.python
 
 
-def _callee(fn: NativeFn[Any]) -> Callable[..., int]:
+def _callee(fn: NativeFn[...]) -> Callable[..., int]:
     """What a call of `fn` calls: its CPython form itself, or a detour where that is still in the making (recursion)."""
     return _late(fn) if fn.defn in _active else fn.python
 
 
-def _late(fn: NativeFn[Any]) -> Callable[..., int]:
+def _late(fn: NativeFn[...]) -> Callable[..., int]:
     """Calls a function whose CPython form may still be in the making (recursion)."""
 
     def late(*args: int, **consts: Any) -> int:

@@ -44,7 +44,7 @@ class Spec:
         self.syms: dict[str, int | None] = {}  # addresses: known where the source names a global Sym
 
 
-def specialise(fn: NativeFn[Any], given: Mapping[str, Any]) -> Spec:
+def specialise(fn: NativeFn[...], given: Mapping[str, Any]) -> Spec:
     """The lowered form of a function for its constants, made once a process."""
     with _lock:
         consts = fn.constants(given)

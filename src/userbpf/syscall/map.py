@@ -80,7 +80,9 @@ def _inner_template(kernel: Kernel, attr: MapCreateAttr) -> MapObj | None:
     if not MAPS[MapType(attr.map_type)].needs_inner:
         return None
     inner = kernel.map_of_fd(attr.inner_map_fd)
-    if inner.inner is not None or inner.map.map_type == MapType.PROG_ARRAY:
+    if inner.map.map_type == MapType.PROG_ARRAY:
+        raise BpfError(ENOTSUPP)
+    if inner.inner is not None:
         raise BpfError(EINVAL)
     return inner
 

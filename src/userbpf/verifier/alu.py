@@ -10,13 +10,13 @@ Pointers take addition and subtraction; everything else makes them wrong, or, fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier.domain import (
     ADD,
     AND,
     DIV,
-    JEQ,
     MOD,
     MUL,
     NEG,
@@ -30,7 +30,6 @@ from userbpf.verifier.domain import (
     Val,
     alu,
     alu_reports,
-    branch,
     bswap,
     cast,
     const,
@@ -99,6 +98,18 @@ def compile_alu(ck: Checker, pc: int, insn: Insn) -> Step:
 # --- one operand ---------------------------------------------------------------------------------------------------------
 
 
+def _negated(is64: bool, v: Val) -> Val:
+    return alu(NEG, is64, v, v)
+
+
+def _swapped(size: int, v: Val) -> Val:
+    return bswap(v, size)
+
+
+def _little(size: int, v: Val) -> Val:
+    return to_le(v, size)
+
+
 def _compile_unary(ck: Checker, pc: int, insn: Insn) -> Step:
     code, d, imm = insn.code, insn.dst, insn.imm
     is64 = code & 7 == 7
@@ -111,22 +122,12 @@ def _compile_unary(ck: Checker, pc: int, insn: Insn) -> Step:
     if ck.regs[d][0] != SCALAR and not ck.allow_ptr_leaks:
         raise Reject(EACCES, f"R{d} pointer arithmetic prohibited")
     ck.must_write(d)
-    swap: Callable[[Val], Val]
     if code & 0xF0 == 0x80:
-
-        def swap(v: Val) -> Val:
-            return alu(NEG, is64, v, v)
-
+        swap: Callable[[Val], Val] = partial(_negated, is64)
     elif code & 8 or is64:
-
-        def swap(v: Val) -> Val:
-            return bswap(v, imm // 8)
-
+        swap = partial(_swapped, imm // 8)
     else:
-
-        def swap(v: Val) -> Val:
-            return to_le(v, imm // 8)
-
+        swap = partial(_little, imm // 8)
     whole = code == 0xD4 and imm == 64  # nothing changes, links included
 
     def step(ck: Checker) -> int:
@@ -274,16 +275,26 @@ def fork(ck: Checker, pc: int, d: int, val: Val) -> Val:
     Compilers turn `x < 0 ? a : b` into this; one range for both would lose the constant.
     """
     if val.smin == -1 and val.smax == 0:
-        zero, ones = ZERO, const(U64)
+        zero, ones = known(0), const(U64)
     elif val.s32min == -1 and val.s32max == 0:
-        zero = branch(JEQ, True, val, ZERO)[1]
-        ones = branch(JEQ, True, val, const(U32))[1]
+        reg = ck.regs[d]
+        zero = (SCALAR, _low_known(val, 0), reg[2], reg[3], None)
+        ones = _low_known(val, U32)
     else:
         return val
     other = ck.push(pc, pc)
     regs = other.frames[-1].regs
-    regs[d] = scalar(zero)
+    regs[d] = zero
     return ones
+
+
+def _low_known(val: Val, low: int) -> Val:
+    """The low half is known; the 64-bit bounds are left as they were, as Linux leaves them."""
+    signed = low - (1 << 32) if low >> 31 else low
+    high = U64 ^ U32
+    return make_val(
+        val.value & high | low, val.mask & high, val.smin, val.smax, val.umin, val.umax, signed, signed, low, low
+    )
 
 
 def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
@@ -391,6 +402,8 @@ def pointer_math(ck: Checker, d: int, ptr: Reg, amount: Val, op: int, is64: bool
     else:
         raise Reject(EACCES, f"R{d} pointer arithmetic with {_OPS[op]} operator prohibited")
     _sane(False, new[1], new[3], kind, moved=True)
+    if swapped and kind == STACK and ck.mirror:
+        return (kind, new[1], new[2], new[3], 0)
     return new
 
 

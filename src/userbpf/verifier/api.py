@@ -98,7 +98,7 @@ class Fact:
     """What the verifier proved of one instruction. Only the fields that fit the instruction are set.
 
     load, store, atomic: `ptr` and, where it is the same on all paths, `map` (index into maps) and `off` (STACK: the
-        constant offset from the frame pointer; CTX: the constant offset in the context; MAP_VALUE: the constant offset in the value).
+        constant offset from the frame pointer; CTX: the one in the context; MAP_VALUE: the one in the value).
     lddw: `map` for a map address or a map value (`off` then is the offset in the value), `subprog` for a callback address.
     call of a helper: `helper` id; `map` where one and the same map is meant on all paths; `key` where the key of an
         array lookup, or the index of a tail call, is one constant on all paths; `arg_size` the constant size argument

@@ -95,7 +95,7 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
                 if pred is None and branch_reports:
                     reports = branch_reports.get((op, is32, dst[1], src[1]))
         else:
-            pred = _predict_pointer(dst, src, op, is32)
+            pred = _predict_pointer(dst, src, op, is32 and not ck.mirror)
         if pred is not None:
             if dst[0] == SCALAR:
                 ck.mark_precise(d)

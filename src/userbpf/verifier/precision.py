@@ -332,7 +332,7 @@ def _fetched(ck: Checker, st: State, pc: int, left: int, entry: Hist, wanted: Wa
     asked for besides, on a walk of its own that leaves the log alone.
     """
     insn = ck.insns[pc]
-    if insn.code & 0xE7 != 0xC3 or not insn.imm & 1 or entry.stack is None:
+    if ck.mirror or insn.code & 0xE7 != 0xC3 or not insn.imm & 1 or entry.stack is None:
         return
     fetched = 0 if insn.imm == 0xF1 else insn.src
     if not wanted.regs[wanted.frame] >> fetched & 1:

@@ -286,7 +286,7 @@ def _fill_part(ck: Checker, frame: Frame, index: int, size: int, dst: int, sx: b
     assert spill is not None
     rid, delta = spill[2], spill[3]
     # a sign that gets extended makes another number of it, which Linux 6.18.44 forgets: it keeps the id then
-    if spill[1].umax >> (8 * size - 1 if sx else 8 * size):
+    if spill[1].umax >> (8 * size - 1 if sx and not ck.mirror else 8 * size):
         rid = delta = 0
     val = spill[1]
     if size < 8:
