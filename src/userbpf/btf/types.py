@@ -197,6 +197,7 @@ class DeclTag(Ref):
 
     KIND: ClassVar[int] = 17
     component: int = -1
+    kind_flag: bool = False
 
 
 @dataclass(slots=True)
@@ -302,7 +303,7 @@ def _read_type(r: _Reader) -> Type:
     elif cls is Float:
         out = Float(size)
     elif cls is DeclTag:
-        out = DeclTag(size, *r.take("<i"))
+        out = DeclTag(size, *r.take("<i"), flag)
     elif cls is TypeTag:
         out = TypeTag(size, flag)
     else:
@@ -319,6 +320,7 @@ class Btf:
         self.types: list[Type] = list(base.types) if base else [Void()]
         self.raw = b""
         self._names: dict[str, list[int]] | None = None
+        self._aligns: dict[int, int] = {}
 
     @property
     def first_id(self) -> int:
@@ -436,6 +438,23 @@ class Btf:
             raise BtfError(f"type {t.id} ({type(t).__name__.lower()} {t.name}) has no size")
         raise BtfError(f"type {type_id}: arrays without end")
 
+    def align_of(self, type_id: int, depth: int = 0) -> int:
+        """The alignment that C gives the type; 1 for one that has none."""
+        if depth > MAX_DEPTH:
+            raise BtfError(f"type {type_id} is nested too deeply")
+        t = self.resolve(type_id)
+        if isinstance(t, (Array, Var)):
+            return self.align_of(t.type, depth + 1)
+        if isinstance(t, Composite):
+            if t.id not in self._aligns:
+                self._aligns[t.id] = max([self.align_of(m.type, depth + 1) for m in t.members], default=1)
+            return self._aligns[t.id]
+        if isinstance(t, Ptr):
+            return 8
+        if isinstance(t, (Int, Enum, Float)):
+            return min(1 << (t.size - 1).bit_length(), 16) if t.size else 1
+        return 1
+
     def encode(self) -> bytes:
         """The blob of this BTF's own types."""
         strings = _Strings(self.base)
@@ -468,7 +487,7 @@ class _Strings:
 
     def __init__(self, base: Btf | None) -> None:
         self.skip = len(base.strings_raw) if base else 0
-        self.data = b"" if base else b"\0"
+        self.data = bytearray(b"" if base else b"\0")
         self.known: dict[str, int] = {"": 0}
 
     def offset(self, name: str) -> int:
@@ -516,7 +535,7 @@ def _encode_type(t: Type, strings: _Strings) -> bytes:
         vlen = len(t.vars)
         tail = b"".join(struct.pack("<III", v.type, v.offset, v.size) for v in t.vars)
     elif isinstance(t, DeclTag):
-        tail = struct.pack("<i", t.component)
+        flag, tail = t.kind_flag, struct.pack("<i", t.component)
     elif isinstance(t, TypeTag):
         flag = t.kind_flag
     return struct.pack("<III", strings.offset(t.name), flag << 31 | t.KIND << 24 | vlen, size & 0xFFFFFFFF) + tail

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.verifier import stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
-from userbpf.verifier.domain import Val, cast, const, sext
+from userbpf.verifier.domain import Val, cast, const, number_text, sext
 from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
@@ -68,7 +68,7 @@ def narrowed(val: Val, size: int, sx: bool) -> Val:
 def tnum_text(val: Val) -> str:
     """A tnum as messages show it."""
     if val.mask == 0:
-        return f"{val.value:#x}" if val.value else "0"
+        return number_text(val.value)
     return f"({val.value:#x}; {val.mask:#x})"
 
 

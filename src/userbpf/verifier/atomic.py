@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import access
-from userbpf.verifier.regs import CTX, FLOW_KEYS, NOT_INIT, PACKET, PACKET_META, SCALAR, SOCK_TYPES, type_name
+from userbpf.verifier.regs import CTX, FLOW_KEYS, NOT_INIT, PACKET, PACKET_META, SCALAR, SOCK_TYPES, UNKNOWN_REG, type_name
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.stack import NO_VALUE
 
@@ -70,6 +70,8 @@ def _compile_rmw(pc: int, d: int, s: int, off: int, size: int, imm: int) -> Step
         _no_atomics(ck, d)
         if result == 10:
             raise Reject(EACCES, "frame pointer is read only")
+        if result >= 0:
+            ck.regs[result] = UNKNOWN_REG  # before the access: it may be the pointer itself
         reg = ck.regs[d]
         access.access(ck, pc, d, reg, off, size, False, result, True)
         access.access(ck, pc, d, reg, off, size, True, NO_VALUE, True)

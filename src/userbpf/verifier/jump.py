@@ -417,11 +417,12 @@ def _sync(st: State, source: Reg, linked: list[tuple[int, bool, int]], ck: Check
 
 
 def _carried(source: Reg, reg: Reg) -> Reg:
-    if (not reg[2] & ADD_CONST and not source[2] & ADD_CONST) or reg[3] == source[3]:
+    mine, other = reg[2] & ADD_CONST, source[2] & ADD_CONST
+    if mine and other and mine != other:
+        return reg  # 64-bit and 32-bit distances say nothing of each other
+    if reg[3] == source[3] or not (mine or other):
         return source
-    if reg[2] & source[2] & ADD_CONST == 0 and reg[2] & ADD_CONST and source[2] & ADD_CONST:
-        return reg
-    is64 = not (reg[2] | source[2]) & ADD_CONST32
+    is64 = not (mine | other) & ADD_CONST32
     delta = reg[3] - source[3]
     return (SCALAR, alu(ADD, is64, source[1], const(delta & (U64 if is64 else U32))), reg[2], reg[3], None)
 
