@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import access
-from userbpf.verifier.regs import CTX, FLOW_KEYS, NOT_INIT, PACKET, PACKET_META, SCALAR, SOCK_TYPES, UNKNOWN_REG, type_name
+from userbpf.verifier.regs import (
+    CTX,
+    FLOW_KEYS,
+    NOT_INIT,
+    PACKET,
+    PACKET_META,
+    SCALAR,
+    SOCK_TYPES,
+    UNKNOWN_REG,
+    type_name,
+)
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.stack import NO_VALUE
 

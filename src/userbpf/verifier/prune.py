@@ -18,7 +18,6 @@ from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     ADD_CONST,
-    ADD_CONST64,
     ARENA,
     BASE_MASK,
     BUF,
@@ -145,8 +144,10 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
             if (old_id ^ cur_id) & ADD_CONST or old[3] != cur[3]:
                 return False
             old_id, cur_id = old_id & ID_MASK, cur_id & ID_MASK
-        elif old_id and cur_id & ADD_CONST64:
-            return False  # Linux lets only 32-bit distances pass for ids of their own
+        elif old_id and cur_id & ADD_CONST:
+            if cur[1].mask:
+                return False
+            cur_id = 0  # a constant needs no link
         return leq(old[1], cur[1]) and ids.same_scalar(old_id, cur_id)
     base = kind & BASE_MASK
     if base in (MAP_KEY, MAP_VALUE, MEM, BUF, TP_BUFFER):
