@@ -336,3 +336,38 @@ def test_batch_flags_and_pointers(transport: Calls) -> None:
         assert transport.err(transport.bpf, Cmd.MAP_LOOKUP_BATCH, attr) == "EFAULT", broken
     for flags in ({"elem_flags": 1}, {"flags": 1}, {"elem_flags": 4}):
         assert transport.err(transport.batch, Cmd.MAP_LOOKUP_BATCH, fd, **whole, **flags) == "EINVAL", flags
+
+
+@pytest.mark.parametrize(
+    ("template", "other", "want"),
+    [
+        pytest.param({}, {}, "", id="the same"),
+        pytest.param({}, {"n": 8}, "", id="hash of another length"),
+        pytest.param({}, {"value": 16}, "EINVAL", id="another value size"),
+        pytest.param({}, {"key": 8}, "EINVAL", id="another key size"),
+        pytest.param({}, {"map_flags": 1}, "EINVAL", id="another flag"),
+        pytest.param({}, {"map_flags": 8}, "", id="flags of the fd"),
+        pytest.param({"map_type": MapType.ARRAY}, {"map_type": MapType.ARRAY, "n": 8}, "EINVAL", id="array length"),
+        pytest.param(
+            {"map_type": MapType.ARRAY, "map_flags": 0x1000},
+            {"map_type": MapType.ARRAY, "map_flags": 0x1000, "n": 8},
+            "",
+            id="array with BPF_F_INNER_MAP",
+        ),
+        pytest.param({}, {"map_type": MapType.ARRAY}, "EINVAL", id="another type"),
+    ],
+)
+@pytest.mark.parametrize("outer_type", [MapType.HASH_OF_MAPS, MapType.ARRAY_OF_MAPS], ids=lambda t: t.name)
+def test_which_maps_fit_inside(
+    transport: Calls, outer_type: MapType, template: dict[str, int], other: dict[str, int], want: str
+) -> None:
+    outer = transport.map(outer_type, 4, 4, inner_map_fd=transport.map(**template))
+    inner = transport.map(**other)
+    assert transport.err(transport.update, outer, K0, u32(inner)) == want
+    if not want:
+        assert transport.lookup(outer, K0, 4) == u32(transport.map_info(inner).id)
+
+
+def test_a_prog_array_is_no_inner_map(transport: Calls) -> None:
+    fd = transport.map(MapType.PROG_ARRAY, 4, 4)
+    assert transport.err(transport.map, MapType.HASH_OF_MAPS, 4, 4, inner_map_fd=fd) == "ENOTSUPP"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, cast
 
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
@@ -85,6 +85,17 @@ class BtfObj(KernelObject):
         self.kernel_btf = kernel_btf
 
 
+class OuterMap(Protocol):
+    """What a family of *_OF_MAPS offers besides `Map`: entries are set by the kernel object, which knows the maps.
+
+    The region holds ids (`Map.map_id`), for every process; `holder` comes back from `held_objects`.
+    """
+
+    def set_inner(self, key: bytes, inner: Map, holder: MapObj, flags: int) -> MapObj | None:
+        """Make a key lead to an inner map; the holder that was there. EEXIST, ENOENT, E2BIG as an update."""
+        ...
+
+
 class MapObj(KernelObject):
     """A map: `map` has the memory and the operations, the rest is what the syscall side knows."""
 
@@ -145,6 +156,10 @@ class MapObj(KernelObject):
         before = self.program_at(index)
         array.set_prog(index, prog.id, 0 if prog.interpreted else prog.code_addr(), prog)
         return before
+
+    def put_inner(self, key: bytes, inner: MapObj, flags: int) -> MapObj | None:
+        """*_OF_MAPS: make a key lead to a map; the one before."""
+        return cast(OuterMap, self.map).set_inner(key, inner.map, inner, flags)
 
     def peek(self, off: int, size: int) -> bytes:
         """Content at an offset from the first value."""
