@@ -31,6 +31,7 @@ from userbpf.abi.enums import Cmd, MapType, ProgType
 from userbpf.abi.info import BtfInfo, MapInfo, ProgInfo
 from userbpf.isa.insn import Insn, encode
 from userbpf.kernel import Kernel
+from userbpf.spec.maps import MAPS
 from userbpf.syscall import dispatch
 
 RETURN_0 = [Insn(0xB7), Insn(0x95)]
@@ -106,6 +107,8 @@ class Calls:
 
     # --- maps
     def map(self, map_type: int = MapType.HASH, key: int = 4, value: int = 8, n: int = 4, **more: Any) -> int:
+        if self.name == "user" and MAPS[MapType(map_type)].status != "run":
+            pytest.skip(f"{MapType(map_type).c_name} is not there yet (spec.maps)")
         attr = MapCreateAttr(map_type=map_type, key_size=key, value_size=value, max_entries=n, **more)
         return self.fd(Cmd.MAP_CREATE, attr)
 

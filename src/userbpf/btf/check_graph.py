@@ -273,7 +273,7 @@ class Graph:
             if target is None or target.kind != K.VAR:
                 self.blob.complain_again(row, i, "Not a VAR kind member")
             if self.open(target):
-                self.next_part[row.id] = i
+                self.next_part[row.id] = i + 1  # Linux does not come back to this one's size
                 return target
             found = self.size_of(type_id)
             if found is None:

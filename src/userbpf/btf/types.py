@@ -303,7 +303,8 @@ def _read_type(r: _Reader) -> Type:
     elif cls is Float:
         out = Float(size)
     elif cls is DeclTag:
-        out = DeclTag(size, *r.take("<i"), flag)
+        (component,) = r.take("<i")
+        out = DeclTag(size, component, flag)
     elif cls is TypeTag:
         out = TypeTag(size, flag)
     else:

@@ -13,7 +13,7 @@ import errno
 from typing import ClassVar, Final
 
 from userbpf.abi.enums import MapType
-from userbpf.maps.base import DESC_PRIVATE, Consts, Map, fail
+from userbpf.maps.base import DESC_PRIVATE, ENOTSUPP, Consts, Map, fail
 from userbpf.native import (
     NativeFn,
     Sym,
@@ -192,7 +192,10 @@ class RingbufMap(Map):
         return off >= 0 and off + size <= 2 * self.max_entries
 
     def lookup(self, key: bytes) -> bytes:
-        raise fail(EINVAL)
+        raise fail(ENOTSUPP)
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        raise fail(EINVAL)
+        raise fail(ENOTSUPP)
+
+    def delete(self, key: bytes) -> None:
+        raise fail(ENOTSUPP)
