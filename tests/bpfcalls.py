@@ -107,8 +107,9 @@ class Calls:
 
     # --- maps
     def map(self, map_type: int = MapType.HASH, key: int = 4, value: int = 8, n: int = 4, **more: Any) -> int:
-        if self.name == "user" and MAPS[MapType(map_type)].status != "run":
-            pytest.skip(f"{MapType(map_type).c_name} is not there yet (spec.maps)")
+        row = {int(kind): row for kind, row in MAPS.items()}.get(map_type)
+        if self.name == "user" and row is not None and row.status == "typed":
+            pytest.skip(f"{row.map_type.c_name} does not run here (spec.maps)")
         attr = MapCreateAttr(map_type=map_type, key_size=key, value_size=value, max_entries=n, **more)
         return self.fd(Cmd.MAP_CREATE, attr)
 
