@@ -70,6 +70,8 @@ EXACT = {
     "loop": "long (*const bpf_loop)(__u32 nr_loops, void *callback_fn, void *callback_ctx, __u64 flags)",
     "for_each_map_elem": "long (*const bpf_for_each_map_elem)(void *map, void *callback_fn, void *callback_ctx, __u64 flags)",
     "csum_diff": "__s64 (*const bpf_csum_diff)(void *from, __u32 from_size, void *to, __u32 to_size, __wsum seed)",
+    "task_pt_regs": "long (*const bpf_task_pt_regs)(void *task)",
+    "kptr_xchg": "void *(*const bpf_kptr_xchg)(void *dst, void *ptr)",
     "redirect": "long (*const bpf_redirect)(__u32 ifindex, __u64 flags)",
     "redirect_map": "long (*const bpf_redirect_map)(void *map, __u64 key, __u64 flags)",
 }

@@ -1,7 +1,8 @@
 """C source to BPF object: the user's clang when there is one, else the one that the `ziglang` wheel ships.
 
 Our own headers (`userbpf/include`) come first, so that no kernel headers are needed. Objects are kept beside the machine
-code in the cache, keyed by source, headers and compiler, because a cold compiler takes a second or more.
+code in the cache, because a cold compiler takes a second or more: `<key>.deps` of a source, our headers and the compiler
+names the headers that were read and their hashes; as long as these agree the object beside it is good.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from typing import Final
 from userbpf.errors import ObjectError
 
 INCLUDE: Final = Path(__file__).resolve().parent.parent / "include"
-FLAGS: Final = ("-O2", "-g", "-Wall", "-Wno-unused-function", "-fno-stack-protector", "-c")
+FLAGS: Final = ("-O2", "-g", "-Wall", "-Wno-unused-function", "-fno-stack-protector", "-nostdlibinc", "-c")
 TIMEOUT_S: Final = 120
 MAX_SOURCE_BYTES: Final = 16 << 20
 
@@ -37,7 +39,7 @@ def compiler() -> tuple[str, ...]:
         except OSError:
             targets = ""
         if "bpf" in targets:
-            return (clang, "-target", "bpfel")
+            return (clang, "-target", "bpfel", "-mcpu=v3")
     if importlib.util.find_spec("ziglang") is not None:
         return (sys.executable, "-m", "ziglang", "cc", "-target", "bpfel-freestanding")
     raise ObjectError(
@@ -63,12 +65,13 @@ def _cache_dir() -> Path | None:
 
 def _key(source: bytes, path: Path, command: tuple[str, ...]) -> str:
     digest = hashlib.sha256(_headers_hash())
-    # headers beside the source are part of it
-    for neighbour in sorted(path.parent.glob("*.h")):
-        digest.update(neighbour.name.encode() + b"\0" + neighbour.read_bytes())
-    for part in (source, str(path.parent).encode(), path.name.encode(), *(c.encode() for c in command)):
-        digest.update(part + b"\0")
+    for part in (source, str(path.absolute()).encode(), *(c.encode() for c in (*command, *FLAGS))):
+        digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def compile_source(path: str | os.PathLike[str]) -> bytes:
@@ -82,38 +85,89 @@ def compile_source(path: str | os.PathLike[str]) -> bytes:
         raise ObjectError(f"{path}: {len(source)} bytes of source")
     command = compiler()
     store = _cache_dir()
-    kept = store / f"{_key(source, path, command)}.o" if store else None
+    kept = store / _key(source, path, command) if store else None
     if kept is not None:
-        try:
-            return kept.read_bytes()
-        except OSError:
-            pass
-    data = _run(path, command)
+        found = _recall(kept)
+        if found is not None:
+            return found
+    data, headers = _run(path, command)
     if kept is not None:
-        _keep(kept, data)
+        _keep(kept, data, headers)
     return data
 
 
-def _run(path: Path, command: tuple[str, ...]) -> bytes:
+def _recall(kept: Path) -> bytes | None:
+    """The object in the cache, None where there is none or a header has changed since."""
+    try:
+        listed = kept.with_suffix(".deps").read_text("utf-8", "surrogateescape")
+        for line in listed.splitlines():
+            known, _, header = line.partition(" ")
+            if known == "object":
+                data = kept.with_suffix(".o").read_bytes()
+                return data if hashlib.sha256(data).hexdigest() == header else None
+            if _hash_of(Path(header)) != known:
+                return None
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _run(path: Path, command: tuple[str, ...]) -> tuple[bytes, list[Path]]:
+    """(object, headers that were read)."""
     with tempfile.TemporaryDirectory(prefix="userbpf.") as room:
-        out = Path(room) / "out.o"
-        args = [*command, *FLAGS, "-nostdinc", f"-I{INCLUDE}", f"-I{path.parent}", str(path), "-o", str(out)]
+        out, rule = Path(room) / "out.o", Path(room) / "out.d"
+        args = [
+            *command,
+            *FLAGS,
+            "-MD",
+            "-MF",
+            str(rule),
+            f"-I{INCLUDE}",
+            f"-I{path.parent}",
+            str(path),
+            "-o",
+            str(out),
+        ]
         try:
-            done = subprocess.run(args, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as e:
+            done = subprocess.run(
+                args, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, errors="replace"
+            )
+        except (OSError, ValueError, subprocess.TimeoutExpired) as e:
             raise ObjectError(f"{path}: {command[0]}: {e}") from e
         if done.returncode or not out.exists():
             raise ObjectError(f"{path} does not compile:\n{done.stderr.strip() or done.stdout.strip()}")
-        return out.read_bytes()
+        return out.read_bytes(), _headers(rule)
 
 
-def _keep(kept: Path, data: bytes) -> None:
-    """Into the cache, in one piece or not at all."""
+def _headers(rule: Path) -> list[Path]:
+    """What a make rule depends on, but for the source (which comes first) and our own headers (which are in the key)."""
     try:
+        text = rule.read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    words = re.findall(r"(?:\\.|[^\s\\])+", text.partition(": ")[2].replace("\\\n", " "))
+    found = [Path(re.sub(r"\\(.)", r"\1", word)).absolute() for word in words[1:]]
+    return [header for header in found if not header.is_relative_to(INCLUDE)]
+
+
+def _keep(kept: Path, data: bytes, headers: list[Path]) -> None:
+    """Into the cache, each file in one piece or not at all, the list last."""
+    try:
+        lines = [f"{_hash_of(header)} {header}\n" for header in headers]
+        lines.append(f"object {hashlib.sha256(data).hexdigest()}\n")
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=kept.parent)
-        with os.fdopen(fd, "wb") as f:
-            f.write(data)
-        os.replace(name, kept)
+        _write(kept.with_suffix(".o"), data)
+        _write(kept.with_suffix(".deps"), "".join(lines).encode("utf-8", "surrogateescape"))
     except OSError:
         pass  # a cache that cannot be written costs time, nothing else
+
+
+def _write(path: Path, data: bytes) -> None:
+    fd, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(data)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

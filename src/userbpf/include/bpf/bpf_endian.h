@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef USERBPF_BPF_ENDIAN_H
 #define USERBPF_BPF_ENDIAN_H
-/* Objects are little-endian. The constant forms fold at compile time, the others become bswap instructions. */
+/* Objects are little-endian. The builtins fold where the argument is constant, otherwise they become swap instructions. */
 #define bpf_htons(x) __builtin_bswap16(x)
 #define bpf_ntohs(x) __builtin_bswap16(x)
 #define bpf_htonl(x) __builtin_bswap32(x)
 #define bpf_ntohl(x) __builtin_bswap32(x)
 #define bpf_cpu_to_be64(x) __builtin_bswap64(x)
 #define bpf_be64_to_cpu(x) __builtin_bswap64(x)
+#define __bpf_htons(x) __builtin_bswap16(x)
+#define __bpf_ntohs(x) __builtin_bswap16(x)
+#define __bpf_htonl(x) __builtin_bswap32(x)
+#define __bpf_ntohl(x) __builtin_bswap32(x)
+#define __bpf_constant_htons(x) __builtin_bswap16(x)
+#define __bpf_constant_ntohs(x) __builtin_bswap16(x)
+#define __bpf_constant_htonl(x) __builtin_bswap32(x)
+#define __bpf_constant_ntohl(x) __builtin_bswap32(x)
 #endif

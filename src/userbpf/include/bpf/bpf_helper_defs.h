@@ -7,7 +7,6 @@
 struct bpf_sock;
 struct bpf_tcp_sock;
 struct mptcp_sock;
-struct pt_regs;
 struct socket;
 struct task_struct;
 struct tcp6_sock;
@@ -191,7 +190,7 @@ static long (*const bpf_timer_start)(void *a1, __u64 a2, __u64 a3) = (void *)171
 static long (*const bpf_timer_cancel)(void *a1) = (void *)172;
 static long (*const bpf_get_func_ip)(void *a1) = (void *)173;
 static __u64 (*const bpf_get_attach_cookie)(void *a1) = (void *)174;
-static struct pt_regs *(*const bpf_task_pt_regs)(void *a1) = (void *)175;
+static long (*const bpf_task_pt_regs)(void *task) = (void *)175;
 static long (*const bpf_get_branch_snapshot)(void *a1, __u32 a2) = (void *)176;
 static long (*const bpf_trace_vprintk)(const void *a1, __u32 a2, const void *a3, __u32 a4) = (void *)177;
 static struct unix_sock *(*const bpf_skc_to_unix_sock)(void *a1) = (void *)178;
@@ -210,7 +209,7 @@ static long (*const bpf_xdp_store_bytes)(void *a1, __u64 a2, const void *a3, __u
 static long (*const bpf_copy_from_user_task)(void *a1, __u32 a2, const void *a3, void *a4, __u64 a5) = (void *)191;
 static long (*const bpf_skb_set_tstamp)(void *a1, __u64 a2, __u64 a3) = (void *)192;
 static long (*const bpf_ima_file_hash)(void *a1, void *a2, __u32 a3) = (void *)193;
-static long (*const bpf_kptr_xchg)(void *a1, void *a2) = (void *)194;
+static void *(*const bpf_kptr_xchg)(void *dst, void *ptr) = (void *)194;
 static void *(*const bpf_map_lookup_percpu_elem)(void *a1, const void *a2, __u64 a3) = (void *)195;
 static struct mptcp_sock *(*const bpf_skc_to_mptcp_sock)(void *a1) = (void *)196;
 static long (*const bpf_dynptr_from_mem)(void *a1, __u32 a2, __u64 a3, void *a4) = (void *)197;

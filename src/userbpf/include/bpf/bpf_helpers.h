@@ -30,8 +30,40 @@
 #define barrier() asm volatile("" ::: "memory")
 #endif
 
-#define bpf_printk(fmt, args...) \
+/* up to three arguments go to bpf_trace_printk, more of them through an array to bpf_trace_vprintk */
+#define ___u64s1(x) (unsigned long long)(x)
+#define ___u64s2(x, y...) (unsigned long long)(x), ___u64s1(y)
+#define ___u64s3(x, y...) (unsigned long long)(x), ___u64s2(y)
+#define ___u64s4(x, y...) (unsigned long long)(x), ___u64s3(y)
+#define ___u64s5(x, y...) (unsigned long long)(x), ___u64s4(y)
+#define ___u64s6(x, y...) (unsigned long long)(x), ___u64s5(y)
+#define ___u64s7(x, y...) (unsigned long long)(x), ___u64s6(y)
+#define ___u64s8(x, y...) (unsigned long long)(x), ___u64s7(y)
+#define ___u64s9(x, y...) (unsigned long long)(x), ___u64s8(y)
+#define ___u64s10(x, y...) (unsigned long long)(x), ___u64s9(y)
+#define ___u64s11(x, y...) (unsigned long long)(x), ___u64s10(y)
+#define ___u64s12(x, y...) (unsigned long long)(x), ___u64s11(y)
+#define ___printk(fmt, args...) \
 	({ static const char ____fmt[] = fmt; bpf_trace_printk(____fmt, sizeof(____fmt), ##args); })
+#define ___vprintk(n, fmt, args...) \
+	({ \
+		static const char ____fmt[] = fmt; \
+		unsigned long long ____args[] = { ___u64s##n(args) }; \
+		bpf_trace_vprintk(____fmt, sizeof(____fmt), ____args, sizeof(____args)); \
+	})
+#define ___vprintk4(fmt, args...) ___vprintk(4, fmt, args)
+#define ___vprintk5(fmt, args...) ___vprintk(5, fmt, args)
+#define ___vprintk6(fmt, args...) ___vprintk(6, fmt, args)
+#define ___vprintk7(fmt, args...) ___vprintk(7, fmt, args)
+#define ___vprintk8(fmt, args...) ___vprintk(8, fmt, args)
+#define ___vprintk9(fmt, args...) ___vprintk(9, fmt, args)
+#define ___vprintk10(fmt, args...) ___vprintk(10, fmt, args)
+#define ___vprintk11(fmt, args...) ___vprintk(11, fmt, args)
+#define ___vprintk12(fmt, args...) ___vprintk(12, fmt, args)
+#define ___printk_pick(_f, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, pick, ...) pick
+#define bpf_printk(args...) \
+	___printk_pick(args, ___vprintk12, ___vprintk11, ___vprintk10, ___vprintk9, ___vprintk8, ___vprintk7, \
+		       ___vprintk6, ___vprintk5, ___vprintk4, ___printk, ___printk, ___printk, ___printk)(args)
 
 enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 enum libbpf_tristate { TRI_NO = 0, TRI_YES = 1, TRI_MODULE = 2 };
