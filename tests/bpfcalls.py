@@ -35,6 +35,7 @@ from userbpf.spec.maps import MAPS
 from userbpf.syscall import dispatch
 
 RETURN_0 = [Insn(0xB7), Insn(0x95)]
+ABSENT_MAPS = {t for t, row in MAPS.items() if row.status != "run" and t != MapType.UNSPEC}
 ENAMES = {**errno.errorcode, 524: "ENOTSUPP"}
 
 

@@ -1,8 +1,14 @@
-"""BTF as C: declarations in an order that compiles, as `btf dump ... format c` prints them."""
+"""BTF as C source, as `bpftool btf dump format c` writes it.
+
+A type is written when everything that it holds by value has been; a struct that is only pointed to is announced
+(`struct foo;`). C has one space for struct, union and enum tags and one for typedefs and enumerators, BTF has none, so a name
+that is taken gets a suffix (`foo___2`), which CO-RE ignores. Where C would lay a struct out otherwise than BTF says, gaps become
+unnamed bitfields (`long: 64;`) and misplaced members `__attribute__((packed))`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from userbpf.btf.types import (
@@ -11,170 +17,290 @@ from userbpf.btf.types import (
     Composite,
     Const,
     Enum,
+    Enum64,
     Float,
-    Func,
     FuncProto,
     Fwd,
     Int,
+    Member,
     Ptr,
-    Ref,
     Restrict,
+    Struct,
     Type,
     Typedef,
     TypeTag,
-    Union,
-    Void,
     Volatile,
 )
 from userbpf.errors import BtfError
 
-QUALIFIERS: Final = {Const: "const", Volatile: "volatile", Restrict: "restrict"}
+GUARD: Final = "__VMLINUX_H__"
+HEAD: Final = f"""\
+#ifndef {GUARD}
+#define {GUARD}
+
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
+#endif
+"""
+TAIL: Final = f"""\
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute pop
+#endif
+
+#endif /* {GUARD} */
+"""
+QUALIFIERS: Final[dict[type[Type], str]] = {Const: "const", Volatile: "volatile", Restrict: "restrict"}
+# typedefs that compilers know by themselves
+BUILTIN: Final = frozenset({"__builtin_va_list", "_Bool"})
 MAX_DEPTH: Final = 64
 
 
-def keyword(t: Composite) -> str:
-    return "union" if isinstance(t, Union) else "struct"
+class CSource:
+    """The C source of a BTF's types, written on demand."""
 
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        self.parts: list[str] = []
+        self.names: dict[int, str] = {}
+        self._tags: dict[str, int] = {}
+        self._ordinary: dict[str, int] = {}
+        self._done: set[int] = set()
+        self._busy: set[int] = set()
+        self._announced: set[str] = set()
 
-def declare(btf: Btf, type_id: int, name: str, depth: int = 0, indent: int = 0) -> str:
-    """A C declaration of `name` with a type."""
-    if depth > MAX_DEPTH:
-        raise BtfError(f"type {type_id} is nested too deeply")
-    t = btf.by_id(type_id)
-    if isinstance(t, Ptr):
-        target = btf.by_id(t.type)
-        inner = f"*{name}"
-        return declare(
-            btf, t.type, f"({inner})" if isinstance(target, (Array, FuncProto)) else inner, depth + 1, indent
-        )
-    if isinstance(t, Array):
-        return declare(btf, t.type, f"{name}[{t.nelems}]", depth + 1, indent)
-    if isinstance(t, FuncProto):
-        params = (
-            ", ".join("..." if not p.type else declare(btf, p.type, p.name, depth + 1, indent) for p in t.params)
-            or "void"
-        )
-        return declare(btf, t.type, f"{name}({params})", depth + 1, indent)
-    if type(t) in QUALIFIERS and isinstance(t, Ref):
-        word = QUALIFIERS[type(t)]
-        target = btf.by_id(t.type)
-        if isinstance(target, Ptr):
-            return declare(btf, t.type, f"{word} {name}".rstrip(), depth + 1, indent)
-        return f"{word} {declare(btf, t.type, name, depth + 1, indent)}"
-    if isinstance(t, TypeTag):
-        return declare(btf, t.type, name, depth + 1, indent)
-    return f"{specifier(btf, t, depth, indent)} {name}".rstrip()
+    # --- names -------------------------------------------------------------------------------------------------------------
 
+    def name_of(self, t: Type) -> str:
+        """The name of a type in the source."""
+        if t.id not in self.names:
+            space = self._ordinary if isinstance(t, Typedef) else self._tags
+            self.names[t.id] = self._free(space, t.name)
+        return self.names[t.id]
 
-def specifier(btf: Btf, t: Type, depth: int = 0, indent: int = 0) -> str:
-    """The type's own words: its name, or its whole body where it has none."""
-    if isinstance(t, Void):
-        return "void"
-    if isinstance(t, Composite):
-        return f"{keyword(t)} {t.name}" if t.name else body(btf, t, depth, indent)
-    if isinstance(t, Enum):
-        return f"enum {t.name}" if t.name else enum_body(t, indent)
-    if isinstance(t, Fwd):
-        return f"{'union' if t.is_union else 'struct'} {t.name}"
-    return t.name or "void"
+    def _free(self, space: dict[str, int], name: str) -> str:
+        count = space[name] = space.get(name, 0) + 1
+        return name if count == 1 else f"{name}___{count}"
 
+    def tag_of(self, t: Type) -> str:
+        """`struct foo`"""
+        word = type(t).__name__.lower() if isinstance(t, Composite) else "enum"
+        if isinstance(t, Fwd):
+            # stands for the definition, where there is one
+            word = "union" if t.is_union else "struct"
+            full = next(
+                (self.btf.types[i] for i in self.btf.named(t.name) if self._defines(self.btf.types[i], t)), None
+            )
+            return f"{word} {self.name_of(full) if full is not None else t.name}"
+        return f"{word} {self.name_of(t)}"
 
-def body(btf: Btf, t: Composite, depth: int = 0, indent: int = 0) -> str:
-    """A struct or union with its members."""
-    pad = "\t" * indent
-    lines = []
-    for m in t.members:
-        bits = f": {m.bits}" if m.bits else ""
-        lines.append(f"{pad}\t{declare(btf, m.type, m.name, depth + 1, indent + 1)}{bits};")
-    return f"{keyword(t)}{' ' + t.name if t.name else ''} {{\n" + "\n".join(lines) + f"\n{pad}}}"
+    @staticmethod
+    def _defines(t: Type, fwd: Fwd) -> bool:
+        return isinstance(t, Composite) and isinstance(t, Struct) != fwd.is_union
 
+    # --- declarations ------------------------------------------------------------------------------------------------------
 
-def enum_body(t: Enum, indent: int = 0) -> str:
-    pad = "\t" * indent
-    lines = "".join(f"{pad}\t{n} = {v},\n" for n, v in t.values)
-    return f"enum{' ' + t.name if t.name else ''} {{\n{lines}{pad}}}"
+    def declaration(self, type_id: int, name: str = "", indent: int = 0, depth: int = 0) -> str:
+        """C's declaration of `name` with a type: `int (*name)[4]`."""
+        if depth > MAX_DEPTH:
+            raise BtfError(f"type {type_id} is nested too deeply to be written")
+        t = self.btf.by_id(type_id)
+        deeper = depth + 1
+        if isinstance(t, Ptr):
+            target = self._bare(t.type)
+            inner = f"(*{name})" if isinstance(target, (Array, FuncProto)) else f"*{name}"
+            return self.declaration(t.type, inner, indent, deeper)
+        if isinstance(t, (Const, Volatile, Restrict)):
+            word = QUALIFIERS[type(t)]
+            if isinstance(self._bare(t.type), Ptr):
+                return self.declaration(t.type, f" {word}{' ' if name else ''}{name.lstrip()}", indent, deeper)
+            return f"{word} {self.declaration(t.type, name, indent, deeper)}"
+        if isinstance(t, TypeTag):
+            tag = f'__attribute__((btf_type_tag("{t.name}")))'
+            if t.kind_flag:
+                tag = f"__attribute__(({t.name}))"
+            if isinstance(self._bare(t.type), Ptr):
+                return self.declaration(t.type, f" {tag}{' ' if name else ''}{name.lstrip()}", indent, deeper)
+            return f"{self.declaration(t.type, '', indent, deeper)} {tag}{' ' if name else ''}{name}"
+        if isinstance(t, Array):
+            return self.declaration(t.type, f"{name}[{t.nelems or ''}]", indent, deeper)
+        if isinstance(t, FuncProto):
+            return self.declaration(t.type, f"{name}({self._params(t, indent, deeper)})", indent, deeper)
+        base = self._base(t, indent, deeper)
+        return f"{base} {name.lstrip()}" if name else base
 
+    def _bare(self, type_id: int) -> Type:
+        """The type behind qualifiers and tags, but not behind typedefs."""
+        for _ in range(MAX_DEPTH):
+            t = self.btf.by_id(type_id)
+            if not isinstance(t, (Const, Volatile, Restrict, TypeTag)):
+                return t
+            type_id = t.type
+        raise BtfError(f"type {type_id}: qualifiers without end")
 
-def needs(btf: Btf, type_id: int, whole: bool, seen: set[int], depth: int = 0) -> Iterator[int]:
-    """Types that must be declared before one that mentions this; `whole`: their bodies, not just their names."""
-    t = btf.by_id(type_id)
-    if depth > MAX_DEPTH or type_id in seen:
-        return
-    if isinstance(t, Ptr):
-        yield from needs(btf, t.type, False, seen, depth + 1)
-    elif isinstance(t, Array):
-        yield from needs(btf, t.type, True, seen, depth + 1)
-    elif isinstance(t, FuncProto):
-        for each in (t.type, *(p.type for p in t.params)):
-            yield from needs(btf, each, False, seen, depth + 1)
-    elif isinstance(t, Typedef) or (isinstance(t, (Composite, Enum)) and t.name and whole):
-        yield type_id
-    elif isinstance(t, (Composite,)) and not t.name:
+    def _params(self, t: FuncProto, indent: int, depth: int) -> str:
+        if not t.params:
+            return "void"
+        shown = [self.declaration(p.type, p.name, indent, depth) if p.type or p.name else "..." for p in t.params]
+        return ", ".join(shown)
+
+    def _base(self, t: Type, indent: int, depth: int) -> str:
+        if t.id == 0:
+            return "void"
+        if isinstance(t, (Composite, Enum)) and not t.name:
+            return self._body(t, indent, depth)
+        if isinstance(t, (Composite, Enum, Fwd)):
+            return self.tag_of(t)
+        if isinstance(t, Typedef):
+            return self.name_of(t)
+        if isinstance(t, (Int, Float)):
+            return t.name or f"__int{t.size * 8}"
+        raise BtfError(f"type {t.id} ({type(t).__name__}) has no declaration")
+
+    # --- bodies ------------------------------------------------------------------------------------------------------------
+
+    def _body(self, t: Composite | Enum, indent: int, depth: int) -> str:
+        """`struct foo { ... }`"""
+        head = self.tag_of(t) if t.name else self.tag_of(t).rstrip() if False else type(t).__name__.lower()
+        if isinstance(t, Enum):
+            return self._enum(t, f"enum {self.name_of(t)}" if t.name else "enum", indent)
+        if t.name:
+            head = self.tag_of(t)
+        tabs = "\t" * (indent + 1)
+        lines, packed = self._members(t, indent + 1, depth)
+        if not lines:
+            return f"{head} {{}}"
+        body = "".join(f"{tabs}{line};\n" for line in lines)
+        return f"{head} {{\n{body}{tabs[1:]}}}" + (" __attribute__((packed))" if packed else "")
+
+    def _enum(self, t: Enum, head: str, indent: int) -> str:
+        tabs = "\t" * (indent + 1)
+        suffix = ("LL" if t.signed else "ULL") if isinstance(t, Enum64) else ""
+        body = "".join(f"{tabs}{self._free(self._ordinary, n)} = {v}{suffix},\n" for n, v in t.values)
+        mode = {1: " __attribute__((mode(byte)))", 8: "" if isinstance(t, Enum64) else " __attribute__((mode(word)))"}
+        return f"{head} {{\n{body}{tabs[1:]}}}{mode.get(t.size, '')}"
+
+    def _members(self, t: Composite, indent: int, depth: int) -> tuple[list[str], bool]:
+        """Lines of the members and of the gaps between them; whether C's own layout must be switched off."""
+        packed = self._is_packed(t)
+        lines: list[str] = []
+        at = 0
         for m in t.members:
-            yield from needs(btf, m.type, True, seen, depth + 1)
-    elif isinstance(t, Ref):
-        yield from needs(btf, t.type, whole, seen, depth + 1)
+            if isinstance(t, Struct):
+                lines += self._gap(at, m, m.bit_offset, packed)
+            text = self.declaration(m.type, m.name, indent, depth)
+            lines.append(f"{text}: {m.bits}" if m.bits else text)
+            at = m.bit_offset + (m.bits or self.btf.size_of(m.type) * 8)
+        if isinstance(t, Struct):
+            align = 8 if packed else self.btf.align_of(t.id) * 8
+            if -(-at // align) * align != t.size * 8:
+                lines += self._filling(at, t.size * 8)
+        elif not t.members and t.size:
+            lines.append(f"char: {t.size * 8}")
+        return lines, packed
 
+    def _is_packed(self, t: Composite) -> bool:
+        align = self.btf.align_of(t.id)
+        if align > 1 and t.size % align:
+            return True
+        return any(not m.bits and m.bit_offset % (self.btf.align_of(m.type) * 8) for m in t.members)
 
-def c_text(btf: Btf) -> str:
-    """All named types as C."""
-    out: list[str] = []
-    done: set[int] = set()
-    for t in btf.types[1:]:
-        _emit(btf, t.id, out, done, ())
-    return "\n\n".join(out) + "\n"
-
-
-def _emit(btf: Btf, type_id: int, out: list[str], done: set[int], way: tuple[int, ...]) -> None:
-    t = btf.by_id(type_id)
-    if type_id in done or type_id in way or len(way) > MAX_DEPTH:
-        return
-    first: list[int] = []
-    if isinstance(t, Typedef):
-        first = list(needs(btf, t.type, True, set()))
-    elif isinstance(t, Composite) and t.name:
-        first = [n for m in t.members for n in needs(btf, m.type, True, set())]
-    elif not (isinstance(t, Enum) and t.name):
-        return
-    for each in first:
-        _emit(btf, each, out, done, (*way, type_id))
-    done.add(type_id)
-    if isinstance(t, Typedef):
-        out.append(f"typedef {declare(btf, t.type, t.name)};")
-    elif isinstance(t, Composite):
-        out.append(body(btf, t) + ";")
-    elif isinstance(t, Enum):
-        out.append(enum_body(t) + ";")
-
-
-def raw_lines(btf: Btf) -> Iterator[str]:
-    """One line a type (and one a member), in the manner of `bpftool btf dump`."""
-    for t in btf.types[btf.first_id :]:
-        kind = type(t).__name__.upper()
-        name = f"'{t.name}'" if t.name else "'(anon)'"
-        if isinstance(t, Int):
-            encoding = "SIGNED" if t.signed else "(none)"
-            yield f"[{t.id}] {kind} {name} size={t.size} bits_offset={t.offset} nr_bits={t.bits} encoding={encoding}"
-        elif isinstance(t, Composite):
-            yield f"[{t.id}] {kind} {name} size={t.size} vlen={len(t.members)}"
-            for m in t.members:
-                bits = f" bitfield_size={m.bits}" if m.bits else ""
-                yield f"\t'{m.name or '(anon)'}' type_id={m.type} bits_offset={m.bit_offset}{bits}"
-        elif isinstance(t, Enum):
-            yield f"[{t.id}] {kind} {name} size={t.size} vlen={len(t.values)}"
-            for n, v in t.values:
-                yield f"\t'{n}' val={v}"
-        elif isinstance(t, Array):
-            yield f"[{t.id}] {kind} {name} type_id={t.type} index_type_id={t.index_type} nr_elems={t.nelems}"
-        elif isinstance(t, FuncProto):
-            yield f"[{t.id}] {kind.replace('FUNCPROTO', 'FUNC_PROTO')} {name} ret_type_id={t.type} vlen={len(t.params)}"
-            for p in t.params:
-                yield f"\t'{p.name or '(anon)'}' type_id={p.type}"
-        elif isinstance(t, Func):
-            yield f"[{t.id}] {kind} {name} type_id={t.type} linkage={('static', 'global', 'extern')[min(t.linkage, 2)]}"
-        elif isinstance(t, Ref):
-            yield f"[{t.id}] {kind} {name} type_id={t.type}"
-        elif isinstance(t, Float):
-            yield f"[{t.id}] {kind} {name} size={t.size}"
+    def _gap(self, at: int, m: Member, off: int, packed: bool) -> list[str]:
+        """Unnamed bitfields up to a member, where C would not leave the gap by itself."""
+        unit = 1 if packed and m.bits else 8 if packed else self.btf.align_of(m.type) * 8
+        if m.bits:
+            width = self.btf.size_of(m.type) * 8
+            fits = at // width == (at + m.bits - 1) // width or packed
+            natural = at if fits else -(-at // width) * width
         else:
-            yield f"[{t.id}] {kind} {name}"
+            natural = -(-at // unit) * unit
+        return [] if natural == off else self._filling(at, off)
+
+    @staticmethod
+    def _filling(at: int, end: int) -> list[str]:
+        """Unnamed bitfields from one bit to another."""
+        out = []
+        while at < end:
+            for word, width in (("long", 64), ("int", 32), ("short", 16), ("char", 8)):
+                room = min(width - at % width, end - at)
+                if (at % width == 0 and room == width) or width == 8 or at + room == end or at % width:
+                    out.append(f"{word}: {room}")
+                    at += room
+                    break
+        return out
+
+    # --- order -------------------------------------------------------------------------------------------------------------
+
+    def write(self, type_id: int) -> None:
+        """Write a type, and before it all that its definition needs."""
+        stack = [iter((type_id,))]
+        pending: list[int] = []
+        while stack:
+            below = next(stack[-1], None)
+            if below is not None:
+                if below in self._done or below in self._busy:
+                    continue
+                self._busy.add(below)
+                pending.append(below)
+                stack.append(iter(self._needs(below)))
+                continue
+            stack.pop()
+            if pending:
+                done = pending.pop()
+                self._busy.discard(done)
+                self._done.add(done)
+                self._define(self.btf.by_id(done))
+
+    def _needs(self, type_id: int) -> list[int]:
+        """Types that must be written before this one."""
+        t = self.btf.by_id(type_id)
+        if isinstance(t, Composite):
+            return [m.type for m in t.members]
+        if isinstance(t, FuncProto):
+            return [t.type, *(p.type for p in t.params)]
+        if isinstance(t, Ptr):
+            target = self._bare(t.type)
+            if isinstance(target, (Composite, Enum, Fwd)) and target.name:
+                self._announce(target)
+                return []
+            return [target.id]
+        if isinstance(t, Typedef):
+            target = self._bare(t.type)
+            if isinstance(target, Composite) and target.name:
+                self._announce(target)
+                return []
+            return [t.type]
+        if isinstance(t, (Array, Const, Volatile, Restrict, TypeTag)):
+            return self._by_value(t.type)
+        return []
+
+    def _by_value(self, type_id: int) -> list[int]:
+        return [type_id]
+
+    def _announce(self, t: Type) -> None:
+        """`struct foo;` once."""
+        if isinstance(t, Enum):
+            return
+        text = self.tag_of(t)
+        if text not in self._announced and t.id not in self._done:
+            self._announced.add(text)
+            self.parts.append(f"{text};\n")
+
+    def _define(self, t: Type) -> None:
+        if isinstance(t, Typedef):
+            if t.name not in BUILTIN:
+                self.parts.append(f"typedef {self.declaration(t.type, self.name_of(t))};\n")
+        elif isinstance(t, (Composite, Enum)) and t.name:
+            self._announced.add(self.tag_of(t))
+            self.parts.append(f"{self._body(t, 0, 0)};\n")
+
+    def text(self) -> str:
+        """All that has been written, one empty line between two definitions."""
+        return "\n".join(self.parts)
+
+
+def render_c(btf: Btf, type_ids: Iterable[int] | None = None) -> str:
+    """A header with the types given, or all of them, and what they need."""
+    out = CSource(btf)
+    for type_id in range(1, len(btf)) if type_ids is None else type_ids:
+        out.write(type_id)
+    return f"{HEAD}\n{out.text()}\n{TAIL}"

@@ -54,16 +54,19 @@ class Kind(Enum):
 
     MAP = auto()
     MAP_VALUE = auto()
+    KFUNC = auto()
+    KSYM = auto()
 
 
 @dataclass(slots=True)
 class Reference:
-    """The lddw at `pc` is the address of a map, or of `off` in a data section's map."""
+    """The lddw at `pc` is the address of a map, of `off` in a data section's map, or of a kernel symbol; or a call of one."""
 
     pc: int
     kind: Kind
     target: str
     off: int = 0
+    weak: bool = False
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from userbpf.abi.enums import CoreReloKind
@@ -44,8 +45,9 @@ class CoreTarget:
         return self._btf
 
 
+@cache
 def kernel_target() -> CoreTarget:
-    """The running kernel's types."""
+    """The running kernel's types, read once a process."""
 
     def read() -> bytes:
         with open(TARGET_BTF, "rb") as f:

@@ -13,9 +13,11 @@ from userbpf.btf.values import Codecs
 from userbpf.client.maps import Map
 from userbpf.client.progs import Prog
 from userbpf.client.transport import Buffer, Client, connect
-from userbpf.errors import BpfError, ObjectError, UserbpfError
+from userbpf.errors import BpfError, UserbpfError
 from userbpf.isa.insn import encode
-from userbpf.loader.blueprint import DataPlan, MapPlan, ObjectPlan, ProgPlan
+from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan, ProgPlan
+from userbpf.loader.core import kernel_target
+from userbpf.loader.externs import attach_target, link
 from userbpf.loader.open import open_plan
 
 if TYPE_CHECKING:
@@ -212,13 +214,15 @@ class Object:
 
     def _load_prog(self, plan: ProgPlan, log_level: int) -> None:
         assert self.client is not None
-        if plan.row.btf:
-            raise ObjectError(
-                f"{self.name}: program {plan.name}: section {plan.section}: attaching by kernel BTF is not supported yet"
-            )
+        where = f"{self.name}: program {plan.name} (section {plan.section})"
+        kernel = kernel_target() if self.client.kernel is None else None
+        target = attach_target(plan, kernel, where)
         insns = list(plan.insns)
         for ref in plan.references:
-            insns[ref.pc] = insns[ref.pc]._replace(imm=self._map_fds[ref.target])
+            if ref.kind in (Kind.KFUNC, Kind.KSYM):
+                link(insns, ref, kernel, where)
+            else:
+                insns[ref.pc] = insns[ref.pc]._replace(imm=self._map_fds[ref.target])
         code, licence = Buffer(encode(insns)), Buffer(self.plan.license.encode("latin-1") + b"\0")
         funcs = Buffer(b"".join(a.to_bytes(4, "little") + b.to_bytes(4, "little") for a, b in plan.func_info))
         lines = Buffer(b"".join(b"".join(n.to_bytes(4, "little") for n in line) for line in plan.line_info))
@@ -230,6 +234,7 @@ class Object:
             prog_flags=plan.row.prog_flags,
             prog_name=c_name(plan.name),
             expected_attach_type=int(plan.row.attach or 0),
+            attach_btf_id=target,
         )
         if self.btf_fd and plan.func_info:
             attr.prog_btf_fd = self.btf_fd

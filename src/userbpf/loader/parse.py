@@ -6,12 +6,13 @@ Linux wants it: one piece of code with bpf-to-bpf calls. Func and line informati
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from userbpf.btf import Btf
+from userbpf.btf import Btf, DataSec
 from userbpf.btf.ext import BtfExt, CoreRelo, parse_ext
 from userbpf.errors import AsmError, BtfError, ObjectError
 from userbpf.isa.insn import Insn, decode
@@ -19,6 +20,7 @@ from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP
 from userbpf.loader.blueprint import Kind, ObjectPlan, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget, relocate
 from userbpf.loader.elf import Elf, ElfSection, Relocation, read_elf
+from userbpf.loader.externs import KSYMS, settle_ksyms
 from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables
 from userbpf.spec.sections import section_of
 
@@ -49,6 +51,7 @@ class _Object:
         self.target = target
         self.btf: Btf | None = None
         self.ext = BtfExt()
+        self.ksyms: set[str] = set()
         self._read_btf()
         self.functions = self._functions()
         self.starts = {index: [f.start for f in fs] for index, fs in self.functions.items()}
@@ -66,6 +69,9 @@ class _Object:
             return
         try:
             self.btf = Btf.parse(section.data)
+            externs = self.btf.find(KSYMS, DataSec)
+            self.ksyms = {self.btf.by_id(v.type).name for v in externs.vars} if externs is not None else set()
+            settle_ksyms(self.btf)
             place_variables(self.elf, self.btf)
             ext = self.elf.named(".BTF.ext")
             if ext is not None:
@@ -93,12 +99,12 @@ class _Object:
                 )
         return out
 
-    def function_at(self, section: int, off: int, what: str) -> Function:
+    def function_at(self, section: int, off: int, caller: Function, pc: int) -> Function:
         """The function that begins at an offset."""
         starts = self.starts.get(section, [])
         at = bisect_right(starts, off) - 1
         if at < 0 or starts[at] != off:
-            raise ObjectError(f"{self.name}: {what}: no function begins at byte {off} of section {section}")
+            raise ObjectError(f"{self.where(caller, pc)}: no function begins at byte {off} of section {section}")
         return self.functions[section][at]
 
     def where(self, function: Function, pc: int) -> str:
@@ -151,7 +157,9 @@ class _Object:
                 continue
             second = insn.code == LDDW
             r = f.section.relocations.get(f.start + pc * 8)
-            if insn.code == CALL and insn.src == BPF_PSEUDO_CALL:
+            if insn.code == CALL and r is not None and r.symbol.section == 0 and r.symbol.name in self.ksyms:
+                plan.references.append(Reference(base + pc, Kind.KFUNC, r.symbol.name, weak=r.symbol.bind == "WEAK"))
+            elif insn.code == CALL and insn.src == BPF_PSEUDO_CALL:
                 callee = self._callee(f, pc, insn, r)
                 plan.insns[base + pc] = insn._replace(imm=place(callee) - (base + pc) - 1)
             elif r is not None and insn.code == LDDW:
@@ -161,10 +169,10 @@ class _Object:
 
     def _callee(self, f: Function, pc: int, insn: Insn, r: Relocation | None) -> Function:
         if r is None:
-            return self.function_at(f.section.index, f.start + (pc + 1 + insn.imm) * 8, self.where(f, pc))
+            return self.function_at(f.section.index, f.start + (pc + 1 + insn.imm) * 8, f, pc)
         if r.symbol.section <= 0:
             raise ObjectError(f"{self.where(f, pc)}: call of {r.symbol.name or 'a symbol'}, which is not in the object")
-        return self.function_at(r.symbol.section, r.symbol.value + (insn.imm + 1) * 8, self.where(f, pc))
+        return self.function_at(r.symbol.section, r.symbol.value + (insn.imm + 1) * 8, f, pc)
 
     def _address(
         self, f: Function, pc: int, insn: Insn, r: Relocation, base: int, plan: ProgPlan, place: Place
@@ -177,6 +185,9 @@ class _Object:
             plan.references.append(Reference(base + pc, Kind.MAP_VALUE, ".kconfig", off))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_MAP_VALUE, imm=0)
             plan.insns[base + pc + 1] = Insn(0, imm=off)
+            return
+        if s.section == 0 and s.name in self.ksyms:
+            plan.references.append(Reference(base + pc, Kind.KSYM, s.name, weak=s.bind == "WEAK"))
             return
         if s.section == 0:
             if s.bind == "WEAK":
@@ -197,7 +208,7 @@ class _Object:
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_MAP_VALUE, imm=0)
             plan.insns[base + pc + 1] = Insn(0, imm=off - (1 << 32) if off >> 31 else off)
         elif section.is_code:
-            target = place(self.function_at(section.index, s.value + insn.imm, self.where(f, pc)))
+            target = place(self.function_at(section.index, s.value + insn.imm, f, pc))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_FUNC, imm=target - (base + pc) - 1)
         else:
             raise ObjectError(
@@ -235,6 +246,8 @@ def parse_object(data: bytes, name: str, target: CoreTarget | None = None) -> Ob
         raise ObjectError(f"{name}: {e}") from e
     except RecursionError as e:
         raise ObjectError(f"{name}: malformed: nested without end") from e
+    except (struct.error, OverflowError, ValueError) as e:  # a number that fits no field
+        raise ObjectError(f"{name}: malformed: {e}") from e
 
 
 def _parse(data: bytes, name: str, target: CoreTarget | None) -> ObjectPlan:
