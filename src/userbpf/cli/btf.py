@@ -10,7 +10,8 @@ from rich.console import Console
 from userbpf.abi.enums import Cmd
 from userbpf.abi.info import BtfInfo
 from userbpf.btf import Btf
-from userbpf.btf.dump import c_text, raw_lines
+from userbpf.btf.dump import render_c
+from userbpf.btf.raw import raw_lines
 from userbpf.cli.show import Out, table
 from userbpf.cli.words import Words
 from userbpf.client import Client, connect
@@ -61,7 +62,7 @@ def dump(client: Client, words: Words, out: Out) -> None:
         as_c = words.expect("c", "raw") == "c"
     words.end()
     if as_c and not out.as_json:
-        click.echo(c_text(btf), nl=False)
+        click.echo(render_c(btf), nl=False)
         return
     lines = list(raw_lines(btf))
     out.result({"types": lines}, lambda console: click.echo("\n".join(lines)))
