@@ -1,0 +1,98 @@
+"""What a program names but the object does not hold: kernel functions, kernel variables, attach targets.
+
+All three are numbers in the BTF of the kernel that the program is loaded into, so they are filled in at load. Only the linux
+transport has such a kernel; where there is none a weak extern is absent (its address is 0), a strong one an error.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from userbpf.abi.enums import AttachType, ProgType
+from userbpf.btf import Btf, DataSec, Func, FuncProto, Int, Type, Typedef, Var
+from userbpf.errors import BtfError, ObjectError
+from userbpf.isa.insn import Insn
+from userbpf.isa.opcodes import BPF_PSEUDO_KFUNC_CALL
+from userbpf.loader.blueprint import Kind, ProgPlan, Reference
+from userbpf.loader.core import CoreTarget
+
+KSYMS: Final = ".ksyms"
+DUMMY: Final = "dummy_ksym"
+BPF_PSEUDO_BTF_ID: Final = 3
+ABSENT_CALL: Final = 2002000000  # no helper: a call of an absent weak function may only stand in dead code
+PREFIXES: Final[dict[AttachType, tuple[str, type[Type]]]] = {
+    AttachType.TRACE_RAW_TP: ("btf_trace_", Typedef),
+    AttachType.LSM_MAC: ("bpf_lsm_", Func),
+    AttachType.LSM_CGROUP: ("bpf_lsm_", Func),
+    AttachType.TRACE_ITER: ("bpf_iter_", Func),
+}
+
+
+def settle_ksyms(btf: Btf) -> None:
+    """Make section .ksyms one that Linux takes: it knows no extern functions or variables in a section."""
+    section = btf.find(KSYMS, DataSec)
+    if section is None:
+        return
+    number = next((t.id for t in btf.types if isinstance(t, Int) and t.size == 4), 0)
+    number = number or btf.add(Int(4, 1, 0, 32, name="int")).id
+    dummy = 0
+    for index, item in enumerate(section.vars):
+        extern = btf.by_id(item.type)
+        if isinstance(extern, Func):
+            extern.linkage = 1
+            proto = btf.by_id(extern.type)
+            if isinstance(proto, FuncProto):
+                for i, param in enumerate(proto.params):
+                    param.name = param.name or (f"param{i}" if param.type else "")
+            dummy = dummy or btf.add(Var(number, 1, name=DUMMY)).id
+            item.type = dummy
+        elif isinstance(extern, Var):
+            extern.type, extern.linkage = number, 1
+        item.offset, item.size = index * 4, 4
+    section.size = len(section.vars) * 4
+
+
+def link(insns: list[Insn], ref: Reference, kernel: CoreTarget | None, where: str) -> None:
+    """Fill in one reference to a kernel symbol."""
+    wanted: tuple[type[Type], ...] = (Func,) if ref.kind == Kind.KFUNC else (Var, Func)
+    found = 0
+    if kernel is not None:
+        types = _types(kernel, where)
+        found = next((i for i in types.named(ref.target) if isinstance(types.by_id(i), wanted)), 0)
+    if not found and not ref.weak:
+        missing = "has no" if kernel is not None else "is not there to have"
+        raise ObjectError(f"{where}: extern {ref.target}: the kernel's BTF {missing} such symbol")
+    insn = insns[ref.pc]
+    if ref.kind == Kind.KFUNC:
+        if found:
+            insns[ref.pc] = insn._replace(src=BPF_PSEUDO_KFUNC_CALL, off=0, imm=found)
+        else:
+            insns[ref.pc] = Insn(insn.code, 0, 0, 0, ABSENT_CALL)
+        return
+    insns[ref.pc] = insn._replace(src=BPF_PSEUDO_BTF_ID if found else 0, imm=found)
+    insns[ref.pc + 1] = Insn(0)
+
+
+def attach_target(plan: ProgPlan, kernel: CoreTarget | None, where: str) -> int:
+    """attach_btf_id of a program whose section names a function, tracepoint, hook or iterator; 0 for any other."""
+    row = plan.row
+    if not row.btf:
+        return 0
+    if row.prog_type == ProgType.EXT:
+        raise ObjectError(f"{where}: freplace needs a loaded program to extend, which Object.load does not take")
+    if kernel is None:
+        raise ObjectError(f"{where}: its target is found in a kernel's BTF, which only the linux transport has")
+    if not plan.target:
+        raise ObjectError(f"{where}: the section names no target; write {row.name}/<target>")
+    prefix, kind = PREFIXES.get(row.attach or AttachType.TRACE_FENTRY, ("", Func))
+    found = _types(kernel, where).find(prefix + plan.target, kind)
+    if found is None:
+        raise ObjectError(f"{where}: the kernel's BTF has no {kind.__name__.lower()} {prefix}{plan.target}")
+    return found.id
+
+
+def _types(kernel: CoreTarget, where: str) -> Btf:
+    try:
+        return kernel.btf
+    except BtfError as e:
+        raise ObjectError(f"{where}: {e}") from e
