@@ -122,7 +122,7 @@ class CSource:
                 return self.declaration(t.type, f" {tag}{' ' if name else ''}{name.lstrip()}", indent, deeper)
             return f"{self.declaration(t.type, '', indent, deeper)} {tag}{' ' if name else ''}{name}"
         if isinstance(t, Array):
-            return self.declaration(t.type, f"{name}[{t.nelems or ''}]", indent, deeper)
+            return self.declaration(t.type, f"{name}[{t.nelems}]", indent, deeper)
         if isinstance(t, FuncProto):
             return self.declaration(t.type, f"{name}({self._params(t, indent, deeper)})", indent, deeper)
         base = self._base(t, indent, deeper)
@@ -160,11 +160,9 @@ class CSource:
 
     def _body(self, t: Composite | Enum, indent: int, depth: int) -> str:
         """`struct foo { ... }`"""
-        head = self.tag_of(t) if t.name else self.tag_of(t).rstrip() if False else type(t).__name__.lower()
         if isinstance(t, Enum):
-            return self._enum(t, f"enum {self.name_of(t)}" if t.name else "enum", indent)
-        if t.name:
-            head = self.tag_of(t)
+            return self._enum(t, self.tag_of(t) if t.name else "enum", indent)
+        head = self.tag_of(t) if t.name else type(t).__name__.lower()
         tabs = "\t" * (indent + 1)
         lines, packed = self._members(t, indent + 1, depth)
         if not lines:
@@ -194,8 +192,10 @@ class CSource:
             align = 8 if packed else self.btf.align_of(t.id) * 8
             if -(-at // align) * align != t.size * 8:
                 lines += self._filling(at, t.size * 8)
-        elif not t.members and t.size:
-            lines.append(f"char: {t.size * 8}")
+        elif -(-max((self.btf.size_of(m.type) for m in t.members), default=0) // self.btf.align_of(t.id)) != -(
+            -t.size // self.btf.align_of(t.id)
+        ):
+            lines.append(f"char __size[{t.size}]")
         return lines, packed
 
     def _is_packed(self, t: Composite) -> bool:
@@ -217,15 +217,12 @@ class CSource:
 
     @staticmethod
     def _filling(at: int, end: int) -> list[str]:
-        """Unnamed bitfields from one bit to another."""
+        """Unnamed bitfields from one bit to another; each lies within one long."""
         out = []
         while at < end:
-            for word, width in (("long", 64), ("int", 32), ("short", 16), ("char", 8)):
-                room = min(width - at % width, end - at)
-                if (at % width == 0 and room == width) or width == 8 or at + room == end or at % width:
-                    out.append(f"{word}: {room}")
-                    at += room
-                    break
+            width = min(64 - at % 64, end - at)
+            out.append(f"long: {width}")
+            at += width
         return out
 
     # --- order -------------------------------------------------------------------------------------------------------------
@@ -254,7 +251,7 @@ class CSource:
         """Types that must be written before this one."""
         t = self.btf.by_id(type_id)
         if isinstance(t, Composite):
-            return [m.type for m in t.members]
+            return [need for m in t.members for need in (m.type, self._whole(m.type))]
         if isinstance(t, FuncProto):
             return [t.type, *(p.type for p in t.params)]
         if isinstance(t, Ptr):
@@ -270,11 +267,17 @@ class CSource:
                 return []
             return [t.type]
         if isinstance(t, (Array, Const, Volatile, Restrict, TypeTag)):
-            return self._by_value(t.type)
+            return [t.type]
         return []
 
-    def _by_value(self, type_id: int) -> list[int]:
-        return [type_id]
+    def _whole(self, type_id: int) -> int:
+        """What a member's type comes to behind typedefs and arrays: it must be complete."""
+        for _ in range(MAX_DEPTH):
+            t = self.btf.resolve(type_id)
+            if not isinstance(t, Array):
+                return t.id
+            type_id = t.type
+        raise BtfError(f"type {type_id}: arrays without end")
 
     def _announce(self, t: Type) -> None:
         """`struct foo;` once."""
