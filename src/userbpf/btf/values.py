@@ -8,9 +8,10 @@ characters or bytes `bytes`, a pointer an int, a union and anything unknown `byt
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import keyword
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -20,6 +21,7 @@ from userbpf.errors import BtfError
 
 WIDTH: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 MAX_DEPTH: Final = 32
+MAX_FIELDS: Final = 65536
 Decode = Callable[[bytes], Any]
 Encode = Callable[[Any], bytes]
 
@@ -96,7 +98,7 @@ def enumeration(t: Enum) -> Codec:
 def array(element: Codec, count: int, characters: bool) -> Codec:
     """A tuple, or bytes where the elements are characters."""
     size = element.size * count
-    if characters:
+    if characters or not element.size:
         return raw(size)
 
     def decode(data: bytes) -> Any:
@@ -148,11 +150,13 @@ class Codecs:
         return raw(self.btf.size_of(type_id))
 
     def _record(self, t: Struct, depth: int) -> Codec:
-        pieces = list(self._flat(t, 0, depth))
+        pieces = list(itertools.islice(self._flat(t, 0, depth), MAX_FIELDS + 1))
         names = [name for name, *_ in pieces]
-        if not names or len(set(names)) != len(names):
+        if not names or len(set(names)) != len(names) or len(names) > MAX_FIELDS:
             return raw(t.size)
-        cls = make_dataclass(t.name or "record", [(n, Any, field(default=0)) for n in names], frozen=True, slots=True)
+        # built under the name "_": in a class with letters in its name Python would mangle fields like `__pad`
+        cls = make_dataclass("_", [(n, Any, field(default=0)) for n in names], frozen=True, slots=True)
+        cls.__name__ = cls.__qualname__ = t.name or "record"
         cls.__module__ = __name__
         size = t.size
 
@@ -171,20 +175,30 @@ class Codecs:
 
         return Codec(size, decode, encode, cls)
 
-    def _flat(self, t: Composite, base: int, depth: int) -> Any:
+    def _flat(
+        self, t: Composite, base: int, depth: int
+    ) -> Iterator[tuple[str, Decode, Callable[[bytearray, Any], None]]]:
         """(name, read, write) of each member, those of anonymous structs included."""
+        if depth > MAX_DEPTH:
+            raise BtfError(f"type {t.id} is nested too deeply")
         for m in t.members:
             off = base + m.bit_offset // 8
             inner = self.btf.resolve(m.type)
             if not m.name and isinstance(inner, Struct):
                 yield from self._flat(inner, off, depth + 1)
                 continue
-            name = m.name or f"anon_{off}"
-            name = f"{name}_" if keyword.iskeyword(name) else name
+            name = field_name(m.name, off)
             if m.bits or m.bit_offset % 8:
                 yield name, *bitfield(base * 8 + m.bit_offset, m.bits or 32, isinstance(inner, Int) and inner.signed)
                 continue
             yield name, *placed(self.of(m.type, depth + 1), off)
+
+
+def field_name(name: str, off: int) -> str:
+    """A member's name as Python takes it: keywords and names of Python's own get a `_`, no names the offset."""
+    if not name.isidentifier():
+        return f"anon_{off}"
+    return f"{name}_" if keyword.iskeyword(name) or (name.startswith("__") and name.endswith("__")) else name
 
 
 def placed(codec: Codec, off: int) -> tuple[Decode, Callable[[bytearray, Any], None]]:

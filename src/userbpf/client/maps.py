@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from userbpf.abi.enums import MapType
 from userbpf.btf import Btf
-from userbpf.btf.values import Codec, Codecs, raw
+from userbpf.btf.values import Codec, Codecs, number, raw
 from userbpf.client.transport import Client
 from userbpf.errors import BpfError
 
@@ -24,9 +24,18 @@ ARRAYS: Final = frozenset({T.ARRAY, T.PERCPU_ARRAY})
 NOT_ITERABLE: Final = frozenset(
     {T.RINGBUF, T.USER_RINGBUF, T.QUEUE, T.STACK, T.BLOOM_FILTER, T.PERF_EVENT_ARRAY, T.ARENA}
 )
+# the syscall takes descriptors and gives ids
+OF_DESCRIPTORS: Final = frozenset({T.PROG_ARRAY, T.ARRAY_OF_MAPS, T.HASH_OF_MAPS})
+INDEXED: Final = ARRAYS | {T.PROG_ARRAY, T.ARRAY_OF_MAPS}
 BATCH: Final = 4096
 BUSY, DISCARD = 1 << 31, 1 << 30
 PAGE: Final = mmap.PAGESIZE
+
+
+def descriptor() -> Codec:
+    """A program or map: written as its descriptor (or what has an `fd`), read as its id."""
+    plain = number(4, False)
+    return Codec(4, plain.decode, lambda value: plain.encode(getattr(value, "fd", value)))
 
 
 def possible_cpus(client: Client) -> int:
@@ -68,14 +77,14 @@ class Map(MutableMapping[Any, Any]):
             (self.info.btf_value_type_id, self.value_size),
         ):
             found = raw(size)
-            if btf is not None and type_id and self.map_type != T.PROG_ARRAY:
+            if btf is not None and type_id and self.map_type not in OF_DESCRIPTORS:
                 by_type = Codecs(btf).of(type_id)
                 found = by_type if by_type.size == size else found
             out.append(found)
-        if self.map_type in ARRAYS or self.map_type == T.PROG_ARRAY:
-            from userbpf.btf.values import number
-
+        if self.map_type in INDEXED:
             out[0] = number(4, False)
+        if self.map_type in OF_DESCRIPTORS:
+            out[1] = descriptor()
         return out[0], out[1]
 
     # --- what it is --------------------------------------------------------------------------------------------------------

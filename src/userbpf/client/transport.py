@@ -190,6 +190,13 @@ class Client:
             attr.retval, out.bytes(attr.data_size_out), context_out.bytes(attr.ctx_size_out), attr.duration
         )
 
+    def prog_test_run_context(self, fd: int, ctx: bytes = b"") -> RunResult:
+        """One run over a context alone, which the program may change (where Linux says what became of it)."""
+        context = Buffer(ctx)
+        attr = ProgTestRunAttr(prog_fd=fd, ctx_size_in=len(ctx), ctx_in=context.addr if ctx else 0)
+        self.bpf(Cmd.PROG_TEST_RUN, attr)
+        return RunResult(attr.retval, b"", context.bytes(), attr.duration)
+
     # --- BTF and objects -----------------------------------------------------------------------------------------------------
 
     def btf_load(self, data: bytes) -> int:

@@ -22,7 +22,9 @@ from userbpf.isa.insn import Insn
 
 K = CoreReloKind
 POISON: Final = Insn(0x85, 0, 0, 0, 195896080)  # 0xbad2310: what libbpf calls where nothing fits
+KINDS: Final = frozenset(K)
 FIELD_KINDS: Final = range(K.FIELD_BYTE_OFFSET, K.FIELD_RSHIFT_U64 + 1)
+MAX_PATH: Final = 64
 TARGET_BTF: Final = "/sys/kernel/btf/vmlinux"
 SIZES: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 SIZE_BITS: Final = {v: k for k, v in SIZES.items()}
@@ -72,10 +74,10 @@ def stem(name: str) -> str:
 
 def numbers(access: str) -> list[int]:
     """The access path as numbers."""
-    try:
-        return [int(n) for n in access.split(":")]
-    except ValueError:
-        raise BtfError(f"access path {access!r}") from None
+    parts = access.split(":")
+    if len(parts) > MAX_PATH or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise BtfError(f"access path {access[:80]!r}")
+    return [int(part) for part in parts]
 
 
 def find_member(btf: Btf, t: Composite, name: str, base: int = 0, depth: int = 0) -> tuple[Member, int] | None:
@@ -214,6 +216,8 @@ def answer(relo: CoreRelo, local: Btf, target: Btf) -> tuple[int | None, int, in
 
 def relocate(insns: list[Insn], pc: int, relo: CoreRelo, local: Btf, target: CoreTarget | None) -> None:
     """Adapt the instruction at `pc`; BtfError where it cannot be."""
+    if relo.kind not in KINDS:
+        raise BtfError(f"unknown kind {relo.kind}")
     if relo.kind == K.TYPE_ID_LOCAL:
         value: int | None = relo.type_id
         here = there = 0

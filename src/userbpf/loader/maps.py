@@ -123,6 +123,13 @@ def is_data(section: ElfSection) -> bool:
     return stem in ("rodata", "data", "bss") and section.kind in ("SHT_PROGBITS", "SHT_NOBITS") and bool(section.data)
 
 
+def section_map_name(object_name: str, section: str) -> str:
+    """The name of a data section's map, libbpf's: eight characters of the object's, and the section's where it is usual."""
+    if "." in section[1:]:
+        return section[:NAME_LEN]
+    return (object_name[: max(NAME_LEN - max(len(section), 7), 0)] + section)[:NAME_LEN]
+
+
 def data_sections(elf: Elf, btf: Btf | None, object_name: str) -> dict[str, DataPlan]:
     """An array map of one value for each section of global data."""
     out: dict[str, DataPlan] = {}
@@ -132,7 +139,7 @@ def data_sections(elf: Elf, btf: Btf | None, object_name: str) -> dict[str, Data
         read_only = section.name.startswith(".rodata")
         sec = btf.find(section.name, DataSec) if btf is not None else None
         plan = MapPlan(
-            (object_name[: NAME_LEN - min(len(section.name), 7)] + section.name)[:NAME_LEN],
+            section_map_name(object_name, section.name),
             MapType.ARRAY,
             4,
             len(section.data),
@@ -192,7 +199,7 @@ def kconfig_section(btf: Btf, object_name: str) -> DataPlan | None:
         content += known.to_bytes(max(size, 4), "little")[:size]
     sec.size = len(content)
     plan = MapPlan(
-        (object_name[: NAME_LEN - 8] + ".kconfig")[:NAME_LEN],
+        section_map_name(object_name, ".kconfig"),
         MapType.ARRAY,
         4,
         len(content),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Iterator, MutableMapping
 from pathlib import Path
@@ -60,17 +61,25 @@ class Variables(MutableMapping[str, Any]):
     def __init__(self, data: DataPlan, codecs: Codecs | None) -> None:
         self._data = data
         self._codecs = codecs
-        self._map: tuple[Client, int] | None = None
+        self._memory: mmap.mmap | None = None
 
-    def _bytes(self) -> bytes:
-        if self._map is None:
-            return bytes(self._data.content)
-        client, fd = self._map
-        return client.map_lookup_elem(fd, bytes(4), self._data.plan.value_size)
+    def attach(self, fd: int) -> None:
+        """From now on the variables are those in the map, which is mapped as libbpf does: each is written by itself."""
+        size = -(-self._data.plan.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
+        access = mmap.PROT_READ if self._data.read_only else mmap.PROT_READ | mmap.PROT_WRITE
+        self._memory = mmap.mmap(fd, size, mmap.MAP_SHARED, access)
+
+    def detach(self) -> None:
+        """Keep the last values and let go of the map."""
+        if self._memory is not None:
+            self._data.content[:] = self._memory[: len(self._data.content)]
+            self._memory.close()
+            self._memory = None
 
     def __getitem__(self, name: str) -> Any:
         v = self._data.variables[name]
-        content = self._bytes()[v.off : v.off + v.size]
+        memory = self._data.content if self._memory is None else self._memory
+        content = bytes(memory[v.off : v.off + v.size])
         return self._codecs.of(v.type_id).decode(content) if self._codecs and v.type_id else content
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -78,15 +87,12 @@ class Variables(MutableMapping[str, Any]):
         new = self._codecs.of(v.type_id).encode(value) if self._codecs and v.type_id else bytes(value)
         if len(new) != v.size:
             raise ValueError(f"{name}: {len(new)} bytes for {v.size}")
-        content = bytearray(self._bytes())
-        content[v.off : v.off + v.size] = new
-        if self._map is None:
-            self._data.content[:] = content
-            return
-        if self._data.read_only:
+        if self._memory is None:
+            self._data.content[v.off : v.off + v.size] = new
+        elif self._data.read_only:
             raise UserbpfError(f"{name} is constant: set it before load()")
-        client, fd = self._map
-        client.map_update_elem(fd, bytes(4), bytes(content))
+        else:
+            self._memory[v.off : v.off + v.size] = new
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("a variable cannot be deleted")
@@ -202,7 +208,7 @@ class Object:
             self.client.map_update_elem(fd, bytes(4), bytes(data.content))
         if data.read_only:
             self.client.map_freeze(fd)
-        self.data[data.section]._map = (self.client, fd)
+        self.data[data.section].attach(fd)
 
     def _load_map(self, plan: MapPlan) -> None:
         assert self.client is not None
@@ -270,6 +276,8 @@ class Object:
         """Close all descriptors; maps and programs that nothing else holds are gone then."""
         for m in self.maps.values():
             m.close()
+        for variables in self.data.values():
+            variables.detach()
         for fd in self._fds:
             try:
                 os.close(fd)
