@@ -53,6 +53,8 @@ QUALIFIERS: Final[dict[type[Type], str]] = {Const: "const", Volatile: "volatile"
 # typedefs that compilers know by themselves
 BUILTIN: Final = frozenset({"__builtin_va_list", "_Bool"})
 MAX_DEPTH: Final = 64
+MAX_DECLARATIONS: Final = 100_000  # in one definition: anonymous structs are written out where they are used
+MAX_FILLING: Final = 1 << 16  # bits
 
 
 class CSource:
@@ -67,6 +69,7 @@ class CSource:
         self._done: set[int] = set()
         self._busy: set[int] = set()
         self._announced: set[str] = set()
+        self._budget = MAX_DECLARATIONS
 
     # --- names -------------------------------------------------------------------------------------------------------------
 
@@ -101,7 +104,8 @@ class CSource:
 
     def declaration(self, type_id: int, name: str = "", indent: int = 0, depth: int = 0) -> str:
         """C's declaration of `name` with a type: `int (*name)[4]`."""
-        if depth > MAX_DEPTH:
+        self._budget -= 1
+        if depth > MAX_DEPTH or self._budget < 0:
             raise BtfError(f"type {type_id} is nested too deeply to be written")
         t = self.btf.by_id(type_id)
         deeper = depth + 1
@@ -208,7 +212,7 @@ class CSource:
         """Unnamed bitfields up to a member, where C would not leave the gap by itself."""
         unit = 1 if packed and m.bits else 8 if packed else self.btf.align_of(m.type) * 8
         if m.bits:
-            width = self.btf.size_of(m.type) * 8
+            width = self.btf.size_of(m.type) * 8 or 8
             fits = at // width == (at + m.bits - 1) // width or packed
             natural = at if fits else -(-at // width) * width
         else:
@@ -217,9 +221,13 @@ class CSource:
 
     @staticmethod
     def _filling(at: int, end: int) -> list[str]:
-        """Unnamed bitfields from one bit to another; each lies within one long."""
+        """Unnamed bitfields from one bit to another; each lies within one long. A very large gap is an array."""
         out = []
         while at < end:
+            if at % 64 == 0 and end - at > MAX_FILLING:
+                out.append(f"char __gap_{at // 8}[{(end - at) // 8}]")
+                at += (end - at) // 8 * 8
+                continue
             width = min(64 - at % 64, end - at)
             out.append(f"long: {width}")
             at += width
@@ -289,6 +297,7 @@ class CSource:
             self.parts.append(f"{text};\n")
 
     def _define(self, t: Type) -> None:
+        self._budget = MAX_DECLARATIONS
         if isinstance(t, Typedef):
             if t.name not in BUILTIN:
                 self.parts.append(f"typedef {self.declaration(t.type, self.name_of(t))};\n")

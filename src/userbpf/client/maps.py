@@ -26,7 +26,8 @@ NOT_ITERABLE: Final = frozenset(
 )
 # the syscall takes descriptors and gives ids
 OF_DESCRIPTORS: Final = frozenset({T.PROG_ARRAY, T.ARRAY_OF_MAPS, T.HASH_OF_MAPS})
-INDEXED: Final = ARRAYS | {T.PROG_ARRAY, T.ARRAY_OF_MAPS}
+SPARSE: Final = frozenset({T.PROG_ARRAY, T.ARRAY_OF_MAPS})
+INDEXED: Final = ARRAYS | SPARSE
 BATCH: Final = 4096
 BUSY, DISCARD = 1 << 31, 1 << 30
 PAGE: Final = mmap.PAGESIZE
@@ -159,13 +160,16 @@ class Map(MutableMapping[Any, Any]):
         return True
 
     def __iter__(self) -> Iterator[Any]:
+        if self.map_type in SPARSE:  # the syscall tells all indices, those without content too
+            yield from (key for key, _ in self._items())
+            return
         for key in self.client.map_keys(self.fd, self.key_size):
             yield self.key_codec.decode(key)
 
     def __len__(self) -> int:
         if self.is_array:
             return self.max_entries
-        return sum(1 for _ in self.client.map_keys(self.fd, self.key_size))
+        return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
         return True  # a map that is empty is still a map

@@ -127,7 +127,14 @@ def test_what_is_no_record_is_refused(types: Types, given: object) -> None:
 
 @pytest.mark.parametrize(
     ("c_name", "python"),
-    [("__pad", "__pad"), ("class", "class_"), ("__class__", "__class___"), ("self", "self"), ("_", "_"), ("None", "None_")],
+    [
+        ("__pad", "__pad"),
+        ("class", "class_"),
+        ("__class__", "__class___"),
+        ("self", "self"),
+        ("_", "_"),
+        ("None", "None_"),
+    ],
 )
 def test_field_names_that_mean_something_to_python(types: Types, c_name: str, python: str) -> None:
     r = types.record(8, Member(c_name, types.u32, 0), Member("other", types.u32, 32), name="odd")
