@@ -3,14 +3,15 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 struct flow_key {
-	__u8 saddr[16]; /* an IPv4 address takes the first four bytes */
-	__u8 daddr[16];
+	struct in6_addr saddr; /* an IPv4 address as ::ffff:a.b.c.d */
+	struct in6_addr daddr;
 	__be16 sport;
 	__be16 dport;
 	__u8 proto;
@@ -57,6 +58,12 @@ static __always_inline void count_protocol(__u32 proto, __u64 bytes)
 	}
 }
 
+static __always_inline void map_ipv4(struct in6_addr *out, __be32 addr)
+{
+	out->s6_addr32[2] = bpf_htonl(0xffff);
+	out->s6_addr32[3] = addr;
+}
+
 static __always_inline void count_flow(struct flow_key *key, __u64 bytes)
 {
 	struct flow_stats *stats = bpf_map_lookup_elem(&flows, key);
@@ -95,8 +102,8 @@ int count_flows(struct xdp_md *ctx)
 			return XDP_PASS;
 		key.family = 4;
 		key.proto = ip->protocol;
-		__builtin_memcpy(key.saddr, &ip->saddr, 4);
-		__builtin_memcpy(key.daddr, &ip->daddr, 4);
+		map_ipv4(&key.saddr, ip->saddr);
+		map_ipv4(&key.daddr, ip->daddr);
 		l4 = (void *)ip + ip->ihl * 4;
 		later_fragment = ip->frag_off & bpf_htons(0x1fff);
 	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
@@ -106,8 +113,8 @@ int count_flows(struct xdp_md *ctx)
 			return XDP_PASS;
 		key.family = 6;
 		key.proto = ip6->nexthdr;
-		__builtin_memcpy(key.saddr, &ip6->saddr, 16);
-		__builtin_memcpy(key.daddr, &ip6->daddr, 16);
+		key.saddr = ip6->saddr;
+		key.daddr = ip6->daddr;
 		l4 = ip6 + 1;
 	} else {
 		__sync_fetch_and_add(&not_ip, 1);

@@ -1,8 +1,9 @@
 """Values of BTF types: bytes to Python and back.
 
 A codec is built once a type. Integers are ints, `_Bool` is bool, an enum is an IntEnum of its own where the value is one of
-its names, a struct is a frozen dataclass with the C field names (so it can be a key), an array a tuple, an array of
-characters or bytes `bytes`, a pointer an int, a union and anything unknown `bytes`.
+its names, a struct is a frozen dataclass with the C field names (so it can be a key), `struct in_addr` and `struct in6_addr`
+are addresses of `ipaddress`, an array is a tuple, an array of characters or bytes `bytes`, a pointer an int, a union and
+anything unknown `bytes`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ Encode = Callable[[Any], bytes]
 
 @dataclass(slots=True)
 class Codec:
-    """`size` bytes to a value and back. `python` is the record class of a struct, else None."""
+    """`size` bytes to a value and back.
+
+    `python` is the record class of a struct, else None; `members` are a record's fields: (name in Python, type id).
+    """
 
     size: int
     decode: Decode
@@ -77,6 +81,22 @@ def boolean() -> Codec:
 def floating(size: int) -> Codec:
     code = struct.Struct("<f" if size == 4 else "<d")
     return Codec(size, lambda data: code.unpack_from(data)[0], lambda value: code.pack(float(value)))
+
+
+ADDRESSES: Final[dict[tuple[str, int], Callable[[bytes], Any]]] = {
+    ("in_addr", 4): ipaddress.IPv4Address,
+    ("in6_addr", 16): ipaddress.IPv6Address,
+}
+
+
+def address(size: int, make: Callable[[bytes], Any]) -> Codec:
+    """An IP address in network order; taken as an address, as text or as bytes."""
+    plain = raw(size)
+
+    def encode(value: Any) -> bytes:
+        return plain.encode(ipaddress.ip_address(value) if isinstance(value, str) else value)
+
+    return Codec(size, lambda data: make(bytes(data[:size])), encode)
 
 
 def enumeration(t: Enum) -> Codec:
@@ -146,12 +166,13 @@ class Codecs:
             characters = isinstance(element, Int) and element.size == 1
             return array(self.of(t.type, depth + 1), t.nelems, characters)
         if isinstance(t, Struct):
-            return self._record(t, depth)
+            make = ADDRESSES.get((t.name, t.size))
+            return address(t.size, make) if make else self._record(t, depth)
         return raw(self.btf.size_of(type_id))
 
     def _record(self, t: Struct, depth: int) -> Codec:
         pieces = list(itertools.islice(self._flat(t, 0, depth), MAX_FIELDS + 1))
-        names = [name for name, *_ in pieces]
+        names = [piece[0] for piece in pieces]
         if not names or len(set(names)) != len(names) or len(names) > MAX_FIELDS:
             return raw(t.size)
         # built under the name "_": in a class with letters in its name Python would mangle fields like `__pad`
@@ -161,24 +182,24 @@ class Codecs:
         size = t.size
 
         def decode(data: bytes) -> Any:
-            return cls(*[part(data) for _, part, _ in pieces])
+            return cls(*[read(data) for _, _, read, _ in pieces])
 
         def encode(value: Any) -> bytes:
             if isinstance(value, (bytes, bytearray, int)):
                 return raw(size).encode(value)
             out = bytearray(size)
             given = as_fields(value, names, t.name or "record")
-            for name, _, store in pieces:
+            for name, _, _, store in pieces:
                 if name in given:
                     store(out, given[name])
             return bytes(out)
 
-        return Codec(size, decode, encode, cls)
+        return Codec(size, decode, encode, cls, [(name, type_id) for name, type_id, _, _ in pieces])
 
     def _flat(
         self, t: Composite, base: int, depth: int
-    ) -> Iterator[tuple[str, Decode, Callable[[bytearray, Any], None]]]:
-        """(name, read, write) of each member, those of anonymous structs included."""
+    ) -> Iterator[tuple[str, int, Decode, Callable[[bytearray, Any], None]]]:
+        """(name, type id, read, write) of each member, those of anonymous structs included."""
         if depth > MAX_DEPTH:
             raise BtfError(f"type {t.id} is nested too deeply")
         for m in t.members:
@@ -189,9 +210,13 @@ class Codecs:
                 continue
             name = field_name(m.name, off)
             if m.bits or m.bit_offset % 8:
-                yield name, *bitfield(base * 8 + m.bit_offset, m.bits or 32, isinstance(inner, Int) and inner.signed)
+                yield (
+                    name,
+                    m.type,
+                    *bitfield(base * 8 + m.bit_offset, m.bits or 32, isinstance(inner, Int) and inner.signed),
+                )
                 continue
-            yield name, *placed(self.of(m.type, depth + 1), off)
+            yield name, m.type, *placed(self.of(m.type, depth + 1), off)
 
 
 def field_name(name: str, off: int) -> str:

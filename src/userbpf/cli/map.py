@@ -11,6 +11,7 @@ from rich.console import Console
 from userbpf.abi.attrs import MapCreateAttr
 from userbpf.abi.consts import BPF_ANY, BPF_EXIST, BPF_NOEXIST
 from userbpf.abi.enums import Cmd, MapType
+from userbpf.cli.entries import print_entries
 from userbpf.cli.show import Out, cell, table
 from userbpf.cli.words import Words, open_map, text
 from userbpf.client import Client, Map, connect
@@ -109,11 +110,11 @@ def dump(client: Client, words: Words, out: Out) -> None:
         entries = [{"key": k, "value": v} for k, v in m.items()]
 
     def draw(console: Console) -> None:
-        rows = table(None, *[(k, "left") for k in (entries[0] if entries else {})])
-        for e in entries:
-            rows.add_row(*[cell(v) for v in e.values()])
-        if entries:
-            console.print(rows)
+        if m.is_ringbuf:
+            for e in entries:
+                console.print(cell(e["record"]))
+        elif entries:
+            print_entries(console, None, m, [(e["key"], e["value"]) for e in entries])
         console.print(f"Found {len(entries)} element{'' if len(entries) == 1 else 's'}")
 
     out.result(entries, draw)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from userbpf.cli.entries import print_entries
 from userbpf.cli.show import Out, cell, count, plain, size, table
 from userbpf.client.capture import CaptureResult, run_capture
 from userbpf.client.capture import Progress as Where
@@ -46,14 +50,30 @@ def set_constants(obj: Any, settings: tuple[str, ...]) -> None:
             raise click.BadParameter(f"no global variable {name!r}; there are: {', '.join(known)}", param_hint="--set")
 
 
-def map_entries(mapping: Any, limit: int) -> tuple[list[tuple[Any, Any]], bool]:
+def rank(pair: tuple[Any, Any], sort: str) -> float:
+    """Where an entry stands when sorted by a field of the value or key (or by "value", "key"): the largest first."""
+    key, value = pair
+    for whole, name in ((value, "value"), (key, "key")):
+        parts = whole if isinstance(whole, list) else [whole]  # one a CPU
+        fields = [p if name == sort else getattr(p, sort, None) for p in parts]
+        numbers = [f for f in fields if isinstance(f, (int, float))]
+        if numbers and len(numbers) == len(fields):
+            return -sum(numbers)
+    return math.inf
+
+
+def map_entries(mapping: Any, limit: int, sort: str | None) -> tuple[list[tuple[Any, Any]], bool]:
     """Up to `limit` entries that say something (an array's zeroes do not), and whether there are more."""
-    entries = ((k, v) for k, v in mapping.items() if not (mapping.is_array and mapping.is_zero(v)))
+    entries: Iterable[tuple[Any, Any]] = (
+        (k, v) for k, v in mapping.items() if not (mapping.is_array and mapping.is_zero(v))
+    )
+    if sort is not None:
+        entries = heapq.nsmallest(limit + 1, entries, key=lambda pair: rank(pair, sort))
     some = list(itertools.islice(entries, limit + 1))
     return some[:limit], len(some) > limit
 
 
-def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int) -> dict[str, Any]:
+def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int, sort: str | None) -> dict[str, Any]:
     """All that is shown, as data."""
     maps: dict[str, Any] = {}
     for name, mapping in obj.maps.items():
@@ -61,7 +81,7 @@ def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int
             records = list(itertools.islice(mapping.ringbuf(), limit))
             maps[name] = {"type": mapping.map_type.name, "records": records}
         elif mapping.is_iterable:
-            entries, more = map_entries(mapping, limit)
+            entries, more = map_entries(mapping, limit, sort)
             maps[name] = {
                 "type": mapping.map_type.name,
                 "entries": [{"key": k, "value": v} for k, v in entries],
@@ -103,36 +123,34 @@ def draw_verdicts(console: Console, data: dict[str, Any]) -> None:
     rate = data["packets_per_second"]
     console.print(
         f"{count(data['packets'])} packets, {size(data['bytes'])} in {data['seconds']:.3f} s: "
-        f"{rate / 1e6:.2f} million packets a second"
+        + (f"{rate / 1e6:.2f} million" if rate >= 1e5 else count(round(rate)))
+        + " packets a second"
         + (f", {count(data['skipped'])} records skipped" if data["skipped"] else "")
     )
 
 
-def draw_map(console: Console, name: str, mapping: dict[str, Any]) -> None:
+def draw_map(console: Console, name: str, shown: dict[str, Any], m: Any) -> None:
     console.print()
-    if "records" in mapping:
-        rows = table(f"{name} ({mapping['type']})", ("record", "left"))
-        for record in mapping["records"]:
-            rows.add_row(cell(record))
-    else:
-        rows = table(f"{name} ({mapping['type']})", ("key", "left"), ("value", "left"))
-        for entry in mapping["entries"]:
-            rows.add_row(cell(entry["key"]), cell(entry["value"]))
-        if mapping["more"]:
-            rows.add_row("…", "")
-    console.print(rows)
-    if not rows.row_count:
+    title = f"{name} ({shown['type']})"
+    if "records" not in shown:
+        more = f"… and more (--entries, --sort); {len(shown['entries'])} shown" if shown["more"] else ""
+        print_entries(console, title, m, [(e["key"], e["value"]) for e in shown["entries"]], more)
+        return
+    console.print(title, style="bold", markup=False)
+    for record in shown["records"]:
+        console.print(cell(record), soft_wrap=True)
+    if not shown["records"]:
         console.print("(empty)", style="dim")
 
 
-def draw(console: Console, data: dict[str, Any]) -> None:
+def draw(console: Console, data: dict[str, Any], maps: Mapping[str, Any]) -> None:
     draw_verdicts(console, data)
     for section, values in data["variables"].items():
         if values:
             console.print()
             console.print(f"[bold]{section}[/bold]  " + "  ".join(f"{k} = {cell(v)}" for k, v in values.items()))
-    for name, mapping in data["maps"].items():
-        draw_map(console, name, mapping)
+    for name, shown in data["maps"].items():
+        draw_map(console, name, shown, maps[name])
 
 
 @click.command()
@@ -144,6 +162,7 @@ def draw(console: Console, data: dict[str, Any]) -> None:
 @click.option(
     "--entries", default=ENTRIES, show_default=True, type=click.IntRange(min=0), help="Entries shown of each map."
 )
+@click.option("--sort", metavar="FIELD", help="Show the entries with the largest FIELD of value or key first.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a global variable before loading.")
 @click.option(
     "--clock",
@@ -165,6 +184,7 @@ def run(
     output: str | None,
     limit: int | None,
     entries: int,
+    sort: str | None,
     settings: tuple[str, ...],
     clock: str,
     interpret: bool,
@@ -199,8 +219,8 @@ def run(
             capture_clock=clock == "capture",
             progress=report,
         )
-    data = collect(obj, prog, capture, result, entries)
-    out.result(plain(data) if out.as_json else data, lambda console: draw(console, data))
+    data = collect(obj, prog, capture, result, entries, sort)
+    out.result(plain(data) if out.as_json else data, lambda console: draw(console, data, obj.maps))
     if result.error:
         out.errors.print(f"Error: {result.error}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1)

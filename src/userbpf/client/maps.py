@@ -64,6 +64,7 @@ class Map(MutableMapping[Any, Any]):
         self.key_size: int = info.key_size
         self.value_size: int = info.value_size
         self.max_entries: int = info.max_entries
+        self.btf = btf
         self.key_codec, self.value_codec = self._codecs(btf)
         self.cpus = possible_cpus(client) if self.map_type in PERCPU else 0
         self._stride = self.value_size + 7 & ~7
