@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from userbpf.cli.entries import print_entries
-from userbpf.cli.show import Out, cell, count, plain, size, table
+from userbpf.cli.show import Out, cell, count, duration, plain, size, table
 from userbpf.client.capture import CaptureResult, run_capture
 from userbpf.client.capture import Progress as Where
 from userbpf.client.transport import own_kernel
@@ -95,6 +95,7 @@ def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int
         "bytes": result.total_bytes,
         "skipped": result.skipped,
         "seconds": result.seconds,
+        "compile_seconds": result.compile_seconds,
         "packets_per_second": result.total_packets / result.seconds if result.seconds else 0.0,
         "verdicts": {
             name: {"packets": packets, "bytes": result.bytes[name]} for name, packets in result.packets.items()
@@ -122,10 +123,11 @@ def draw_verdicts(console: Console, data: dict[str, Any]) -> None:
     console.print(rows)
     rate = data["packets_per_second"]
     console.print(
-        f"{count(data['packets'])} packets, {size(data['bytes'])} in {data['seconds']:.3f} s: "
+        f"{count(data['packets'])} packets, {size(data['bytes'])} in {duration(data['seconds'])}: "
         + (f"{rate / 1e6:.2f} million" if rate >= 1e5 else count(round(rate)))
         + " packets a second"
-        + (f", {count(data['skipped'])} records skipped" if data["skipped"] else "")
+        + (f"; compiled before in {duration(data['compile_seconds'])}" if data["compile_seconds"] else "")
+        + (f"; {count(data['skipped'])} records skipped" if data["skipped"] else "")
     )
 
 

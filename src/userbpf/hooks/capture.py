@@ -107,7 +107,7 @@ class Progress:
 class CaptureResult:
     """`packets` and `bytes` (on the wire) by verdict; `skipped` records were too short or long to be a packet.
 
-    `seconds` is the whole run, file reading included. `error` says why the run ended before the file did.
+    `seconds` is the whole run, file reading included, without the `compile_seconds` before it. `error` says why the run ended before the file did.
     """
 
     packets: dict[str, int] = field(default_factory=dict)
@@ -116,6 +116,7 @@ class CaptureResult:
     total_bytes: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    compile_seconds: float = 0.0
     written: int = 0
     error: str | None = None
 
@@ -410,7 +411,7 @@ def run_capture(
                 _read_counters(source, kind, result)
     finally:
         source.close()
-        result.seconds = time.perf_counter() - began
+        result.seconds = time.perf_counter() - began - result.compile_seconds
     return result
 
 
@@ -418,7 +419,7 @@ def _steps(
     prog: Runnable, kind: HookKind, source: _Input, form: _Format, output: _Output, result: CaptureResult
 ) -> Iterator[None]:
     """Run from refill to refill until the file or the count ends."""
-    step = _stepper(prog, kind, source, form)
+    step = _stepper(prog, kind, source, form, result)
     swap = form.swap
     while True:
         why = step()
@@ -431,15 +432,22 @@ def _steps(
                 return
             elif form.swap != swap:
                 swap = form.swap
-                step = _stepper(prog, kind, source, form)
+                step = _stepper(prog, kind, source, form, result)
         except CaptureError as e:
             result.error = str(e)
             return
         yield
 
 
-def _stepper(prog: Runnable, kind: HookKind, source: _Input, form: _Format) -> Callable[[], int]:
+def _stepper(prog: Runnable, kind: HookKind, source: _Input, form: _Format, result: CaptureResult) -> Callable[[], int]:
     """A function that runs on until something needs Python; the reason is its result."""
+    began = time.perf_counter()
+    step = _compile(prog, kind, source, form)
+    result.compile_seconds += time.perf_counter() - began
+    return step
+
+
+def _compile(prog: Runnable, kind: HookKind, source: _Input, form: _Format) -> Callable[[], int]:
     reader = loop.READERS[form.pcapng, form.swap]
     in_place = int(kind.may_run_in_place and not prog.changes_packet)
     if prog.interpreted:

@@ -29,6 +29,7 @@ def test_run_shows_verdicts_and_maps() -> None:
 @pytest.mark.parametrize("engine", [[], ["--interpret"]], ids=["jit", "interpreter"])
 def test_run_as_json(engine: list[str]) -> None:
     data = json.loads(call("run", FLOWS, CAPTURE, "-n", "200", "--json", *engine).output)
+    assert data["seconds"] > 0 and data["compile_seconds"] > 0
     assert data["packets"] == 200 and data["verdicts"]["XDP_PASS"]["packets"] == 200
     assert sum(e["value"]["packets"] for e in data["maps"]["protocols"]["entries"]) == 200
 
