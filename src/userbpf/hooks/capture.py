@@ -107,7 +107,8 @@ class Progress:
 class CaptureResult:
     """`packets` and `bytes` (on the wire) by verdict; `skipped` records were too short or long to be a packet.
 
-    `seconds` is the whole run, file reading included, without the `compile_seconds` before it. `error` says why the run ended before the file did.
+    `seconds` is the whole run, file reading included, without the `compile_seconds` before it. `error` says why the run
+    ended before the file did.
     """
 
     packets: dict[str, int] = field(default_factory=dict)
