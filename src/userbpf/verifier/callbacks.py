@@ -34,8 +34,8 @@ from userbpf.verifier.state import Frame
 from userbpf.verifier.widen import previous, widen
 
 if TYPE_CHECKING:
-    from userbpf.verifier.calls import Call
     from userbpf.verifier.check import Checker
+    from userbpf.verifier.helper_call import Call
 
 Setup = Callable[["Call", list[Reg], Frame], None]
 
@@ -178,7 +178,7 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
 
 
 def _memory_argument(ck: Checker, number: int, reg: Reg, size: int) -> Reject | None:
-    from userbpf.verifier.calls import check_memory
+    from userbpf.verifier.helper_call import check_memory
 
     if reg[0] == NOT_INIT:
         return Reject(EACCES, "variable ? access var_off=(0x0; 0xffffffffffffffff) disallowed")
@@ -211,7 +211,7 @@ def call_global(ck: Checker, pc: int, number: int) -> int:
     func.called = True
     ck.say(f"Func#{number} ('{func.name}') is global and assumed valid.")
     if ck.moves_packet(number):
-        from userbpf.verifier.calls import clear_packet_pointers
+        from userbpf.verifier.references import clear_packet_pointers
 
         clear_packet_pointers(ck)
     regs = ck.regs

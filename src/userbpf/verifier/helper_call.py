@@ -1,0 +1,554 @@
+"""One call of one helper: what its row demands of the arguments, in the order in which Linux asks, and what comes of it.
+
+Caller-saved registers die, references are taken and given back, packet pointers become invalid where packet data may move.
+A kind of argument that needs more than a type has its handler in `HANDLERS`; other rooms put theirs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import HelperId, MapType, ProgType
+from userbpf.spec.argtypes import (
+    MEM_ALIGNED,
+    MEM_FIXED_SIZE,
+    MEM_RDONLY,
+    MEM_RINGBUF,
+    MEM_UNINIT,
+    MEM_WRITE,
+    OBJ_RELEASE,
+    Arg,
+    ArgBase,
+    RetBase,
+)
+from userbpf.spec.helpers import HELPERS, HelperRow
+from userbpf.spec.maps import may_pass
+from userbpf.spec.progs import PROGS
+from userbpf.verifier import access, callbacks, stack
+from userbpf.verifier.api import Fact
+from userbpf.verifier.domain import Val, from_range, from_srange
+from userbpf.verifier.maps import MapUse
+from userbpf.verifier.references import clear_packet_pointers, leak, release_reference
+from userbpf.verifier.regs import (
+    BASE_MASK,
+    BTF_ID,
+    BUF,
+    CTX,
+    DYNPTR,
+    FUNC,
+    MAP_KEY,
+    MAP_PTR,
+    MAP_VALUE,
+    MAYBE_NULL,
+    MEM,
+    NOT_INIT,
+    PACKET,
+    PACKET_META,
+    PERCPU,
+    RCU,
+    RDONLY,
+    RINGBUF,
+    SCALAR,
+    SOCK_COMMON,
+    SOCK_TYPES,
+    SOCKET,
+    ST_SPILL,
+    ST_ZERO,
+    STACK,
+    TCP_SOCK,
+    TRUSTED,
+    UNINIT,
+    UNKNOWN_REG,
+    XDP_SOCK,
+    ZERO,
+    Reg,
+    ref_of,
+    scalar,
+    type_name,
+)
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.state import Ref
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+MAX_SIZE: Final = 1 << 29
+_H = HelperId
+_MAP_WRITERS: Final = frozenset((_H.map_update_elem, _H.map_delete_elem, _H.map_push_elem, _H.map_pop_elem))
+_ELIDE: Final = (MapType.ARRAY, MapType.PERCPU_ARRAY)
+
+_MEM_TYPES: Final = (
+    STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, MEM | RINGBUF, BUF, BTF_ID | TRUSTED,
+)  # fmt: skip
+_SOCKS: Final = (SOCK_COMMON, SOCKET, TCP_SOCK, XDP_SOCK)
+_BTF_SOCKS: Final = (*_SOCKS, BTF_ID, BTF_ID | TRUSTED)
+ACCEPTS: Final[dict[ArgBase, tuple[int, ...]]] = {
+    ArgBase.PTR_TO_MAP_KEY: _MEM_TYPES,
+    ArgBase.PTR_TO_MAP_VALUE: _MEM_TYPES,
+    ArgBase.PTR_TO_MEM: _MEM_TYPES,
+    ArgBase.CONST_SIZE: (SCALAR,),
+    ArgBase.CONST_SIZE_OR_ZERO: (SCALAR,),
+    ArgBase.CONST_ALLOC_SIZE_OR_ZERO: (SCALAR,),
+    ArgBase.CONST_MAP_PTR: (MAP_PTR,),
+    ArgBase.PTR_TO_CTX: (CTX,),
+    ArgBase.PTR_TO_SOCK_COMMON: _SOCKS,
+    ArgBase.PTR_TO_SOCKET: (SOCKET,),
+    ArgBase.PTR_TO_BTF_ID_SOCK_COMMON: _BTF_SOCKS,
+    ArgBase.PTR_TO_BTF_ID: (BTF_ID, BTF_ID | TRUSTED, BTF_ID | RCU),
+    ArgBase.PTR_TO_SPIN_LOCK: (MAP_VALUE, BTF_ID),
+    ArgBase.PTR_TO_RINGBUF_MEM: (MEM | RINGBUF,),
+    ArgBase.PTR_TO_PERCPU_BTF_ID: (BTF_ID | PERCPU, BTF_ID | PERCPU | RCU, BTF_ID | PERCPU | TRUSTED),
+    ArgBase.PTR_TO_FUNC: (FUNC,),
+    ArgBase.PTR_TO_STACK: (STACK,),
+    ArgBase.PTR_TO_CONST_STR: (MAP_VALUE,),
+    ArgBase.PTR_TO_TIMER: (MAP_VALUE,),
+    ArgBase.KPTR_XCHG_DEST: (MAP_VALUE, BTF_ID),
+    ArgBase.PTR_TO_DYNPTR: (STACK, DYNPTR),
+}
+_PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
+# argument kinds whose checking is not here yet: calls that need them are refused
+UNSUPPORTED: Final = frozenset(
+    (
+        ArgBase.PTR_TO_SPIN_LOCK,
+        ArgBase.PTR_TO_TIMER,
+        ArgBase.KPTR_XCHG_DEST,
+        ArgBase.PTR_TO_DYNPTR,
+        ArgBase.PTR_TO_PERCPU_BTF_ID,
+        ArgBase.PTR_TO_BTF_ID,
+        ArgBase.PTR_TO_ARENA,
+    )
+)
+
+
+class Call:
+    """One call of one helper in one state: what the arguments turned out to be."""
+
+    __slots__ = (
+        "args", "ck", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max", "subprog",
+    )  # fmt: skip
+
+    def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
+        self.ck = ck
+        self.pc = pc
+        self.row = row
+        self.args = args
+        self.name = f"bpf_{row.name}#{int(row.id)}"
+        self.map: MapUse | None = None
+        self.raw: tuple[int, int] | None = None  # (register, bytes) that the helper fills
+        self.ref = 0
+        self.release = 0
+        self.mem_size = 0
+        self.size: int | None = None
+        self.size_max = 0
+        self.key: int | None = None
+        self.subprog = -1
+
+    def check(self) -> int:
+        ck, row = self.ck, self.row
+        if row.changes_pkt:
+            ck.changes_packet = True
+        if row.might_sleep:
+            ck.may_sleep = True
+        for number, arg in enumerate(self.args, 1):
+            self._argument(number, arg)
+        self._rest_of_arguments()
+        if self.raw is not None:
+            self._fill_raw(*self.raw)
+        ck.live_stack.commit(ck.frame.instance, self.pc)
+        if self.release:
+            self._release()
+        nxt = self._special()
+        if nxt is not None:
+            return nxt
+        regs = ck.regs
+        for i in range(6):
+            regs[i] = UNINIT
+        self._result()
+        self._writable_map()
+        self._compatible_map()
+        self._fact()
+        if row.changes_pkt:
+            clear_packet_pointers(ck)
+        return self.pc + 1
+
+    # --- arguments -----------------------------------------------------------------------------------------------------
+    def _rest_of_arguments(self) -> None:
+        """Variadic helpers read nothing more that must be checked."""
+
+    def _argument(self, number: int, arg: Arg) -> None:
+        ck = self.ck
+        base = arg.base
+        if base is ArgBase.DONTCARE:
+            return
+        reg = ck.regs[number]
+        if reg[0] == NOT_INIT:
+            raise Reject(EACCES, f"R{number} !read_ok")
+        if base is ArgBase.ANYTHING:
+            if reg[0] != SCALAR and not ck.allow_ptr_leaks:
+                raise Reject(EACCES, f"R{number} leaks addr into helper function")
+            return
+        if reg[0] in (PACKET, PACKET_META) and not self._packet_ok():
+            raise Reject(EACCES, "helper access to the packet is not allowed")
+        null = reg[0] == SCALAR and reg[1] is ZERO
+        if not (null and arg.maybe_null):
+            self._type(number, reg, arg)
+        if arg.flags & OBJ_RELEASE:
+            if not ref_of(reg) and not null:
+                raise Reject(EINVAL, f"R{number} must be referenced when passed to release function")
+            self.release = number
+        ref = ref_of(reg)
+        if ref and base is not ArgBase.KPTR_XCHG_DEST:
+            if self.ref:
+                raise Reject(EACCES, f"more than one arg with ref_obj_id R{number} {ref} {self.ref}")
+            self.ref = ref
+        if base in UNSUPPORTED:
+            raise Reject(EINVAL, f"arguments of type {base.c_name} are not supported")
+        handler = HANDLERS.get(base)
+        if handler is not None:
+            handler(self, number, reg, arg)
+
+    def _packet_ok(self) -> bool:
+        prog_type = self.ck.req.prog_type
+        if prog_type is ProgType.CGROUP_SOCKOPT:
+            return True
+        # the packet of a sock_ops program is for its own loads alone
+        return bool(PROGS[prog_type].packet) and prog_type is not ProgType.SOCK_OPS and self.row.pkt_access
+
+    def _type(self, number: int, reg: Reg, arg: Arg) -> None:
+        accepted = ACCEPTS.get(arg.base)
+        if arg.base is ArgBase.PTR_TO_MAP_VALUE and self.map is not None:
+            accepted = self._map_value_types(arg, accepted)
+        if accepted is None:
+            return
+        kind = reg[0]
+        if arg.flags & MEM_RDONLY:
+            kind &= ~RDONLY
+        if arg.maybe_null:
+            kind &= ~MAYBE_NULL
+        if kind not in accepted:
+            names = ", ".join(type_name(k) for k in accepted)
+            raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={names}")
+        self._offset(number, reg, arg)
+
+    def _map_value_types(self, arg: Arg, accepted: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        assert self.map is not None
+        kind = self.map.shape.map_type
+        if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
+            if arg.flags:
+                raise Reject(EINVAL, "invalid arg_type for sockmap/sockhash")
+            return _BTF_SOCKS
+        return accepted
+
+    def _offset(self, number: int, reg: Reg, arg: Arg) -> None:
+        """Which kinds of pointer may come with an offset."""
+        base = reg[0] & BASE_MASK
+        if arg.flags & OBJ_RELEASE and reg[3]:
+            raise Reject(EINVAL, f"R{number} must have zero offset when passed to release func or trusted arg to kfunc")
+        if base in _PLAIN_OFFSET:
+            return
+        access.fixed_offset(self.ck, number, reg, base == BTF_ID)
+
+    def memory(self, number: int, size: int, write: bool, zero_ok: bool, raw: bool) -> None:
+        """Register `number` points at `size` bytes that the helper reads or writes."""
+        ck = self.ck
+        reg = ck.regs[number]
+        kind = reg[0]
+        base = kind & BASE_MASK
+        if kind == STACK:
+            if size == 0 and not zero_ok:
+                raise Reject(EACCES, "invalid zero-sized read")
+            self._stack_memory(number, reg, size, write, raw)
+        elif kind in (PACKET, PACKET_META):
+            access.packet_range(ck, number, reg, reg[3], size, zero_ok)
+        elif kind == MAP_KEY:
+            if write:
+                raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
+            access.region(ck, number, reg, reg[3], size, reg[4][0].shape.key_size, zero_ok)
+        elif kind == MAP_VALUE:
+            access.map_permission(reg[4][0], reg[3], size, write)
+            access.region(ck, number, reg, reg[3], size, reg[4][0].shape.value_size, zero_ok)
+            ck.check_special_fields(reg[4][0], number, reg, 0, size, write)
+        elif base == MEM and not kind & MAYBE_NULL:
+            if kind & RDONLY and write:
+                raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
+            access.region(ck, number, reg, reg[3], size, reg[4][0], zero_ok)
+        elif zero_ok and size == 0 and kind == SCALAR and reg[1] is ZERO:
+            return
+        else:
+            raise Reject(EACCES, f"R{number} type={type_name(kind)} expected={type_name(STACK)}")
+
+    def _stack_memory(self, number: int, reg: Reg, size: int, write: bool, raw: bool) -> None:
+        ck = self.ck
+        stack.bounds(ck, number, reg, 0, size, stack.WRITE if write else stack.READ)
+        if raw and reg[1].mask == 0:
+            self.raw = (number, size)
+            return
+        stack.initialised(ck, number, reg, 0, size, write)
+
+    def _fill_raw(self, number: int, size: int) -> None:
+        """What the helper writes is unknown from here on."""
+        ck = self.ck
+        reg = ck.regs[number]
+        frame = ck.st.frames[reg[4]]
+        base = reg[3] + access.signed(reg[1].value)
+        for i in range(size):
+            stack.store(ck, self.pc, frame, base + i, 1, stack.NO_VALUE)
+
+    # --- effects ---------------------------------------------------------------------------------------------------------
+    def _release(self) -> None:
+        ck = self.ck
+        reg = ck.regs[self.release]
+        ref = ref_of(reg)
+        if not ref and reg[0] == SCALAR and reg[1] is ZERO:
+            return
+        if not any(r.id == ref and r.kind == "ptr" for r in ck.st.refs):
+            raise Reject(EINVAL, f"func {self.name} reference has not been acquired before")
+        release_reference(ck, ref)
+
+    def _special(self) -> int | None:
+        ck, row = self.ck, self.row
+        helper = row.id
+        if helper == _H.tail_call:
+            if ck.st.refs:
+                leak(ck, "tail_call")
+            self._tail_call()
+        elif helper == _H.get_local_storage:
+            if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):
+                raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
+        elif helper == _H.get_func_ip and ck.req.prog_type not in (ProgType.KPROBE, ProgType.TRACING):
+            raise Reject(524, f"func {self.name} not supported for program type {int(ck.req.prog_type)}")
+        elif helper == _H.snprintf:
+            callbacks.format_fits(self)
+        elif row.callback is not None:
+            return callbacks.call(self)
+        return None
+
+    def _tail_call(self) -> None:
+        ck = self.ck
+        assert self.map is not None
+        if self.map.shape.map_type != MapType.PROG_ARRAY:
+            ck.log.raw("expected prog array map for tail call")
+            raise Reject(EINVAL)
+        reg = ck.regs[3]
+        val = reg[1]
+        if reg[0] == SCALAR and val.mask == 0 and val.value < self.map.shape.max_entries:
+            ck.mark_precise(3)
+            self.key = val.value
+
+    def _writable_map(self) -> None:
+        """A map that programs may only read takes no updates either."""
+        if self.map is None or self.row.id not in _MAP_WRITERS:
+            return
+        if self.map.flags & access.F_RDONLY_PROG:
+            raise Reject(EACCES, "write into map forbidden")
+
+    def _compatible_map(self) -> None:
+        if self.map is None:
+            return
+        kind = self.map.shape.map_type
+        helper = self.row.id
+        if may_pass(kind, helper, self.ck.req.prog_type):
+            return
+        if kind in (MapType.SOCKMAP, MapType.SOCKHASH) and helper in (_H.map_update_elem, _H.map_delete_elem):
+            self.ck.say("cannot update sockmap in this context")
+        raise Reject(EINVAL, f"cannot pass map_type {int(kind)} into func {self.name}")
+
+    def _result(self) -> None:
+        ck, row = self.ck, self.row
+        base = row.ret.base
+        null = MAYBE_NULL if row.ret.maybe_null else 0
+        if base is RetBase.INTEGER:
+            ck.regs[0] = self._integer()
+            return
+        if base is RetBase.VOID:
+            return
+        kind: int
+        extra: object
+        if base is RetBase.PTR_TO_MAP_VALUE:
+            assert self.map is not None
+            kind, extra = MAP_VALUE, (self.map, 0)
+            if null and self._key_exists():
+                null = 0
+        elif base is RetBase.PTR_TO_SOCKET:
+            kind, extra = SOCKET, 0
+        elif base is RetBase.PTR_TO_SOCK_COMMON:
+            kind, extra = SOCK_COMMON, 0
+        elif base is RetBase.PTR_TO_TCP_SOCK:
+            kind, extra = TCP_SOCK, 0
+        elif base is RetBase.PTR_TO_MEM:
+            kind, extra = MEM | (RINGBUF if row.ret.flags & MEM_RINGBUF else 0), (self.mem_size, 0)
+        else:
+            raise Reject(EINVAL, f"return type {base.c_name} of {self.name} is not supported")
+        rid = ck.new_id() if null else 0
+        ref = 0
+        if row.casts:
+            ref = self.ref
+        elif row.acquires or (self.map is not None and self._acquires_from_map()):
+            rid = ref = ck.new_id()
+            ck.st.refs = (*ck.st.refs, Ref("ptr", ref, self.pc))
+        if kind & BASE_MASK == MEM:
+            extra = (self.mem_size, ref)
+        elif kind == MAP_VALUE:
+            extra = (self.map, ref)
+        elif kind in SOCK_TYPES:
+            extra = ref
+        ck.regs[0] = (kind | null, ZERO, rid, 0, extra)
+
+    def _acquires_from_map(self) -> bool:
+        assert self.map is not None
+        return self.row.id == _H.map_lookup_elem and self.map.shape.map_type in (MapType.SOCKMAP, MapType.SOCKHASH)
+
+    def _key_exists(self) -> bool:
+        """An array has every element below max_entries."""
+        if self.row.id not in (_H.map_lookup_elem, _H.map_lookup_percpu_elem) or self.map is None:
+            return False
+        shape = self.map.shape
+        return (
+            self.key is not None
+            and shape.map_type in _ELIDE
+            and self.row.id == _H.map_lookup_elem
+            and self.key < shape.max_entries
+            and self.map.index >= 0
+        )
+
+    def _integer(self) -> Reg:
+        row = self.row
+        if row.ret_bound:
+            return scalar(_bounded(self.size_max))
+        if row.id == _H.get_smp_processor_id:
+            cpus = self.ck.req.nr_cpus
+            return scalar(from_range(0, cpus - 1)) if cpus else UNKNOWN_REG
+        return UNKNOWN_REG
+
+    def _fact(self) -> None:
+        ck = self.ck
+        fact = ck.facts[self.pc]
+        index = self.map.index if self.map is not None and self.map.index >= 0 else None
+        if fact is None:
+            ck.facts[self.pc] = Fact(helper=int(self.row.id), map=index, key=self.key, arg_size=self.size)
+            return
+        if fact.map != index:
+            fact.map = fact.key = None
+        if fact.key != self.key:
+            fact.key = None
+        if fact.arg_size != self.size:
+            fact.arg_size = None
+
+    # --- one kind of argument each ---------------------------------------------------------------------------------------
+    def arg_map(self, number: int, reg: Reg, arg: Arg) -> None:
+        self.map = reg[4][0]
+
+    def arg_key(self, number: int, reg: Reg, arg: Arg) -> None:
+        if self.map is None:
+            raise Reject(EACCES, "invalid map_ptr to access map->key")
+        size = self.map.shape.key_size
+        self.memory(number, size, False, False, False)
+        if self.map.shape.map_type in _ELIDE and self.map.index >= 0 and self.row.id == _H.map_lookup_elem:
+            self.key = _constant_key(self.ck, self.ck.regs[number], size)
+
+    def arg_value(self, number: int, reg: Reg, arg: Arg) -> None:
+        if arg.maybe_null and reg[0] == SCALAR and reg[1] is ZERO:
+            return
+        if self.map is None:
+            raise Reject(EACCES, "invalid map_ptr to access map->value")
+        if reg[0] in SOCK_TYPES:
+            return
+        size = self.map.shape.value_size
+        if self.map.shape.map_type == MapType.BLOOM_FILTER and self.row.id == _H.map_peek_elem:
+            self.memory(number, size, False, False, False)  # asks whether the value is in
+            return
+        self.memory(number, size, bool(arg.flags & MEM_WRITE), False, bool(arg.flags & MEM_UNINIT))
+
+    def arg_mem(self, number: int, reg: Reg, arg: Arg) -> None:
+        if not arg.flags & MEM_FIXED_SIZE:
+            return
+        self.memory(number, arg.size, bool(arg.flags & MEM_WRITE), False, bool(arg.flags & MEM_UNINIT))
+        if arg.flags & MEM_ALIGNED:
+            access.align_argument(self.ck, self.ck.regs[number], arg.size)
+
+    def arg_size(self, number: int, reg: Reg, arg: Arg) -> None:
+        zero_ok = arg.base is ArgBase.CONST_SIZE_OR_ZERO
+        val = reg[1]
+        self.size_max = val.umax
+        buffer = self.args[number - 2]
+        raw = bool(buffer.flags & MEM_UNINIT) and val.mask == 0
+        if val.smin < 0:
+            raise Reject(EACCES, f"R{number} min value is negative, either use unsigned or 'var &= const'")
+        if val.umin == 0 and not zero_ok:
+            raise Reject(EACCES, f"R{number} invalid zero-sized read: u64=[{val.umin},{val.umax}]")
+        if val.umax >= MAX_SIZE:
+            raise Reject(
+                EACCES,
+                f"R{number} unbounded memory access, use 'var &= const' or 'if (var < const)'",
+            )
+        self.memory(number - 1, val.umax, bool(buffer.flags & MEM_WRITE), zero_ok, raw)
+        self.size = val.value if val.mask == 0 else None
+        self.ck.mark_precise(number)
+
+    def arg_alloc(self, number: int, reg: Reg, arg: Arg) -> None:
+        if reg[1].mask:
+            raise Reject(EACCES, f"R{number} is not a known constant'")
+        self.mem_size = reg[1].value
+        self.size = reg[1].value
+        self.ck.mark_precise(number)
+
+    def arg_func(self, number: int, reg: Reg, arg: Arg) -> None:
+        self.subprog = reg[4]
+
+    def arg_str(self, number: int, reg: Reg, arg: Arg) -> None:
+        callbacks.constant_string(self, number, reg)
+
+
+HANDLERS: Final[dict[ArgBase, Callable[[Call, int, Reg, Arg], None]]] = {
+    ArgBase.CONST_MAP_PTR: Call.arg_map,
+    ArgBase.PTR_TO_MAP_KEY: Call.arg_key,
+    ArgBase.PTR_TO_MAP_VALUE: Call.arg_value,
+    ArgBase.PTR_TO_MEM: Call.arg_mem,
+    ArgBase.CONST_SIZE: Call.arg_size,
+    ArgBase.CONST_SIZE_OR_ZERO: Call.arg_size,
+    ArgBase.CONST_ALLOC_SIZE_OR_ZERO: Call.arg_alloc,
+    ArgBase.PTR_TO_FUNC: Call.arg_func,
+    ArgBase.PTR_TO_CONST_STR: Call.arg_str,
+}
+
+_bounds_known: dict[int, Val] = {}
+
+
+def _bounded(size: int) -> Val:
+    """A length or a negative errno."""
+    val = _bounds_known.get(size)
+    if val is None:
+        val = _bounds_known[size] = from_srange(-4095, size if size < 1 << 31 else (1 << 31) - 1)
+    return val
+
+
+def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
+    """The key on the stack, where it is one constant."""
+    if reg[0] != STACK or reg[1].mask:
+        return None
+    frame = ck.st.frames[reg[4]]
+    off = reg[3] + access.signed(reg[1].value)
+    first = -off - 1
+    index = first >> 3
+    if index >= len(frame.stack):
+        return None
+    types, spill = frame.stack[index]
+    if types[7] == ST_SPILL and spill is not None and off % 8 == 0:
+        if spill[0] != SCALAR or spill[1].mask:
+            return None
+        length = sum(1 for t in types if t == ST_SPILL)
+        if length != size:
+            return None
+        callbacks.mark_slot_precise(ck, frame, index)
+        return spill[1].value  # not cut to the key's size: as Linux, a wide constant is taken for no key
+    if all(types[(first - i) & 7] == ST_ZERO for i in range(size)):
+        return 0
+    return None
+
+
+def check_memory(ck: Checker, number: int, size: int) -> None:
+    """Register `number` points at `size` bytes that a global function reads and writes."""
+    call = Call(ck, ck.pc, HELPERS[HelperId.map_lookup_elem], ())
+    call.memory(number, size, False, False, False)
+    call.memory(number, size, True, False, False)

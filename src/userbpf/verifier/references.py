@@ -1,0 +1,49 @@
+"""References and pointers that die: what a path still holds, and forgetting all that lives on what is given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from userbpf.verifier.jump import map_regs
+from userbpf.verifier.regs import (
+    PACKET,
+    PACKET_END,
+    PACKET_META,
+    UNKNOWN_REG,
+    Reg,
+    ref_of,
+)
+from userbpf.verifier.reject import EINVAL, Reject
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+
+
+def leak(ck: Checker, what: str) -> None:
+    """References are still held where none may be."""
+    for ref in ck.st.refs:
+        if ref.kind == "ptr":
+            ck.say(f"Unreleased reference id={ref.id} alloc_insn={ref.pc}")
+    raise Reject(EINVAL, f"{what} would lead to reference leak")
+
+
+def release_reference(ck: Checker, ref: int) -> None:
+    """Forget the reference and every register that lives on it."""
+    st = ck.st
+    st.refs = tuple(r for r in st.refs if r.id != ref)
+    _invalidate(ck, lambda reg: ref_of(reg) == ref)
+
+
+def clear_packet_pointers(ck: Checker) -> None:
+    """Packet data may have moved."""
+    _invalidate(ck, lambda reg: reg[0] in (PACKET, PACKET_META, PACKET_END))
+
+
+def _invalidate(ck: Checker, dead: Callable[[Reg], bool]) -> None:
+    for frame in ck.st.frames:
+        regs = frame.regs
+        for i in range(11):
+            if dead(regs[i]):
+                regs[i] = UNKNOWN_REG
+    map_regs(ck.st, lambda reg: UNKNOWN_REG if dead(reg) else reg)
