@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import json
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,6 +50,36 @@ def set_constants(obj: Any, settings: tuple[str, ...]) -> None:
         else:
             known = [n for section in obj.data.values() for n in section]
             raise click.BadParameter(f"no global variable {name!r}; there are: {', '.join(known)}", param_hint="--set")
+
+
+def taken(codec: Any, value: Any) -> Any:
+    """A key or value out of JSON: bytes stand there in hex."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return codec.encode(value)
+    except TypeError:
+        return bytes.fromhex(value)
+
+
+def fill_maps(obj: Any, settings: tuple[str, ...]) -> None:
+    """MAP=FILE: entries of maps before the run, as `map dump` and `run` write them with --json."""
+    for setting in settings:
+        name, eq, path = setting.partition("=")
+        if not eq:
+            raise click.BadParameter(f"{setting!r} is not MAP=FILE", param_hint="--fill")
+        if name not in obj.maps:
+            raise click.BadParameter(f"no map {name!r}; there are: {', '.join(obj.maps)}", param_hint="--fill")
+        try:
+            entries = json.loads(Path(path).read_text())
+            if isinstance(entries, dict):  # a whole result of `run`, or one map of it
+                entries = entries.get("maps", {}).get(name, entries).get("entries", ())
+            m = obj.maps[name]
+            for entry in entries:
+                m[taken(m.key_codec, entry["key"])] = taken(m.value_codec, entry["value"])
+        except (ValueError, TypeError, KeyError, AttributeError) as e:
+            what = f"{path}: no list of {{key, value}} that fits {name}: {e!r}"
+            raise click.BadParameter(what, param_hint="--fill") from None
 
 
 def rank(pair: tuple[Any, Any], sort: str) -> float:
@@ -166,6 +198,7 @@ def draw(console: Console, data: dict[str, Any], maps: Mapping[str, Any]) -> Non
 )
 @click.option("--sort", metavar="FIELD", help="Show the entries with the largest FIELD of value or key first.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a global variable before loading.")
+@click.option("--fill", "fills", multiple=True, metavar="MAP=FILE", help="Entries of a map (JSON) before the run.")
 @click.option(
     "--clock",
     type=click.Choice(["capture", "machine"]),
@@ -188,6 +221,7 @@ def run(
     entries: int,
     sort: str | None,
     settings: tuple[str, ...],
+    fills: tuple[str, ...],
     clock: str,
     interpret: bool,
     transport: str,
@@ -199,6 +233,7 @@ def run(
         raise click.BadParameter("needs --transport user", param_hint="--interpret")
     obj.load(transport, kernel=own_kernel(interpret_only=interpret) if transport == "user" else None)
     prog = choose_prog(obj, prog_name)
+    fill_maps(obj, fills)
     with Progress(
         TextColumn("{task.fields[packets]} packets"),
         BarColumn(),

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 
 from userbpf.abi.enums import ProgType, XdpAction
 from userbpf.client.progs import Prog
 from userbpf.errors import UserbpfError
-from userbpf.syscall.capture import CaptureResult, Progress, frames
+from userbpf.syscall.capture import CaptureResult, Packet, Progress, packets
 from userbpf.syscall.capture import run_capture as _run_here
 
-__all__ = ["CaptureResult", "Progress", "frames", "run_capture"]
+__all__ = ["CaptureResult", "Packet", "Progress", "frames", "packets", "run_capture"]
 
 TC_ACTIONS = ("UNSPEC", "OK", "RECLASSIFY", "SHOT", "PIPE", "STOLEN", "QUEUED", "REPEAT", "REDIRECT", "TRAP")
 REPORT_EVERY = 1000
+
+
+def frames(path: str | PathLike[str], count: int | None = None) -> Iterator[bytes]:
+    """The packets of a capture as Ethernet frames."""
+    return (packet.data for packet in packets(path, count))
 
 
 def verdict_name(prog_type: ProgType, retval: int) -> str:
@@ -45,12 +50,12 @@ def run_capture(
         raise UserbpfError("writing packets (-o) needs the user transport")
     result = CaptureResult()
     began = time.perf_counter()
-    for frame in frames(path, count):
-        name = verdict_name(prog.prog_type, prog.run(frame).retval)
+    for packet in packets(path, count):
+        name = verdict_name(prog.prog_type, prog.run(packet.data).retval)
         result.packets[name] = result.packets.get(name, 0) + 1
-        result.bytes[name] = result.bytes.get(name, 0) + len(frame)
+        result.bytes[name] = result.bytes.get(name, 0) + packet.wire_bytes
         result.total_packets += 1
-        result.total_bytes += len(frame)
+        result.total_bytes += packet.wire_bytes
         if progress is not None and result.total_packets % REPORT_EVERY == 0:
             progress(Progress(0, 0, result.total_packets))
     result.seconds = time.perf_counter() - began

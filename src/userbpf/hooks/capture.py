@@ -19,7 +19,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from userbpf.abi.enums import ProgType
 from userbpf.errors import CaptureError
@@ -120,6 +120,14 @@ class CaptureResult:
     compile_seconds: float = 0.0
     written: int = 0
     error: str | None = None
+
+
+class Packet(NamedTuple):
+    """One record of a capture: the Ethernet frame as far as it was captured, its length on the wire, when it came."""
+
+    data: bytes
+    wire_bytes: int
+    time_ns: int
 
 
 class _Input:
@@ -498,8 +506,8 @@ def _read_counters(source: _Input, kind: HookKind, result: CaptureResult) -> Non
     result.skipped = source.get(loop.SHORT)
 
 
-def frames(path: str | os.PathLike[str], count: int | None = None) -> Iterator[bytes]:
-    """The packets of a capture as Ethernet frames, one by one; CaptureError where the file is malformed."""
+def packets(path: str | os.PathLike[str], count: int | None = None) -> Iterator[Packet]:
+    """The packets of a capture one by one, as Ethernet frames; CaptureError where the file is malformed."""
     state_map = mmap.mmap(-1, max(loop.STATE_SIZE, mmap.PAGESIZE))
     source = _Input(path, ctypes.addressof(ctypes.c_char.from_buffer(state_map)))
     try:
@@ -510,14 +518,17 @@ def frames(path: str | os.PathLike[str], count: int | None = None) -> Iterator[b
             source.set(loop.BUFFER, slot.buffer)
             source.set(loop.RT, ctypes.addressof(rt))
             source.set(loop.LEFT, count if count is not None else (1 << 64) - 1)
+            swap = None
             while True:
-                advance = compiled(
-                    loop.next_packet, reader=loop.READERS[form.pcapng, form.swap], prepare=loop.prepare_xdp, in_place=0
-                )
+                if form.swap != swap:
+                    swap = form.swap
+                    reader = loop.READERS[form.pcapng, swap]
+                    advance = compiled(loop.next_packet, reader=reader, prepare=loop.prepare_xdp, in_place=0)
                 why = advance(source.state)
                 if why == loop.GOT:
                     source.set(loop.LEFT, source.get(loop.LEFT) - 1)
-                    yield slot.data()
+                    source.set(loop.SEEN, source.get(loop.SEEN) + 1)
+                    yield Packet(slot.data(), source.get(loop.WIRELEN), source.get(loop.TIME_NS))
                 elif not _go_on(source, form, why):
                     return
     finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from os import PathLike
 
-from userbpf.hooks.capture import CaptureResult, Progress
-from userbpf.hooks.capture import frames as _frames
+from userbpf.hooks.capture import CaptureResult, Packet, Progress
+from userbpf.hooks.capture import packets as _packets
 from userbpf.hooks.capture import run_capture as _run
 from userbpf.kernel.machine import Kernel
 
-__all__ = ["CaptureResult", "Progress", "frames", "run_capture"]
+__all__ = ["CaptureResult", "Packet", "Progress", "packets", "run_capture"]
 
 
 def run_capture(
@@ -28,6 +28,6 @@ def run_capture(
     return _run(prog, path, count=count, out=out, capture_clock=capture_clock, progress=progress)
 
 
-def frames(path: str | PathLike[str], count: int | None = None) -> Iterator[bytes]:
-    """The packets of a capture as Ethernet frames."""
-    return _frames(path, count)
+def packets(path: str | PathLike[str], count: int | None = None) -> Iterator[Packet]:
+    """The packets of a capture, as Ethernet frames with length on the wire and time."""
+    return _packets(path, count)

@@ -108,3 +108,19 @@ def test_btf_as_c_and_support() -> None:
 def test_errors_are_one_line(args: tuple[str, ...], message: str) -> None:
     result = CliRunner().invoke(app, args)
     assert result.exit_code and message in result.output and "Traceback" not in result.output
+
+
+def test_run_fills_maps_first(tmp_path: Path) -> None:
+    firewall = str(EXAMPLES / "xdp_firewall.bpf.c")
+    rules = tmp_path / "rules.json"
+    rules.write_text('[{"key": {"length": 8, "network": 2130706432}, "value": {"action": 1}}]')
+    args = ("run", firewall, CAPTURE, "--json", "--set", "lengths=256", "--fill", f"rules={rules}")
+    data = json.loads(call(*args).output)
+    dropped = data["verdicts"]["XDP_DROP"]["packets"]
+    assert dropped == data["variables"][".bss"]["packets_blocked"] > 1000
+    rules.write_text(json.dumps(data))  # a result is taken again: the counters go on
+    again = json.loads(call(*args).output)
+    assert again["maps"]["rules"]["entries"][0]["value"]["packets"] == 2 * dropped
+    rules.write_text('[{"key": {"length": 8, "nothing": 1}, "value": 1}]')
+    assert "rules.json: no list of {key, value} that fits rules" in call(*args, status=2).output
+    assert "no map 'x'; there are: rules" in call("run", firewall, CAPTURE, "--fill", "x=y", status=2).output
