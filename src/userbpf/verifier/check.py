@@ -14,7 +14,7 @@ from typing import Final
 
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, btf_info, calls, jump, maps, precision, prune, results
+from userbpf.verifier import access, alu, btf_info, calls, dynptr, jump, maps, precision, prune, results
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
 from userbpf.verifier.context import CtxRules
@@ -31,6 +31,7 @@ from userbpf.verifier.regs import (
     MAP_VALUE,
     NOT_INIT,
     SCALAR,
+    ST_DYNPTR,
     STACK,
     UNINIT,
     UNKNOWN_REG,
@@ -554,7 +555,11 @@ class Checker:
         """Locks, timers and kernel pointers inside a value may not be touched directly."""
 
     def destroy_special(self, frame: Frame, index: int) -> None:
-        raise Reject(EINVAL, "dynptrs and iterators on the stack are not supported")
+        """A slot that holds an object of the kernel's is about to be overwritten."""
+        if frame.stack[index][0][7] == ST_DYNPTR:
+            dynptr.destroy(self, frame, index)
+            return
+        raise Reject(EINVAL, "iterators on the stack are not supported")
 
     def grow_stack(self, frame: Frame, depth: int) -> None:
         sub = self.subprogs[frame.subprog]

@@ -25,7 +25,7 @@ from userbpf.spec.argtypes import (
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, callbacks, stack
+from userbpf.verifier import access, callbacks, dynptr, stack
 from userbpf.verifier.api import Fact
 from userbpf.verifier.domain import Val, from_range, from_srange
 from userbpf.verifier.maps import MapUse
@@ -53,6 +53,7 @@ from userbpf.verifier.regs import (
     SOCK_COMMON,
     SOCK_TYPES,
     SOCKET,
+    ST_DYNPTR,
     ST_SPILL,
     ST_ZERO,
     STACK,
@@ -113,7 +114,6 @@ UNSUPPORTED: Final = frozenset(
         ArgBase.PTR_TO_SPIN_LOCK,
         ArgBase.PTR_TO_TIMER,
         ArgBase.KPTR_XCHG_DEST,
-        ArgBase.PTR_TO_DYNPTR,
         ArgBase.PTR_TO_PERCPU_BTF_ID,
         ArgBase.PTR_TO_BTF_ID,
         ArgBase.PTR_TO_ARENA,
@@ -125,7 +125,7 @@ class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max", "subprog",
+        "args", "ck", "dynptr", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max", "subprog",
     )  # fmt: skip
 
     def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
@@ -143,6 +143,7 @@ class Call:
         self.size_max = 0
         self.key: int | None = None
         self.subprog = -1
+        self.dynptr: Reg | None = None  # the dynptr among the arguments
 
     def check(self) -> int:
         ck, row = self.ck, self.row
@@ -155,9 +156,9 @@ class Call:
         self._rest_of_arguments()
         if self.raw is not None:
             self._fill_raw(*self.raw)
-        ck.live_stack.commit(ck.frame.instance, self.pc)
         if self.release:
             self._release()
+        ck.live_stack.commit(ck.frame.instance, self.pc)
         nxt = self._special()
         if nxt is not None:
             return nxt
@@ -168,7 +169,7 @@ class Call:
         self._writable_map()
         self._compatible_map()
         self._fact()
-        if row.changes_pkt:
+        if row.changes_pkt or (row.id == _H.dynptr_write and self._writes_packet()):
             clear_packet_pointers(ck)
         return self.pc + 1
 
@@ -193,7 +194,10 @@ class Call:
         null = reg[0] == SCALAR and reg[1] is ZERO
         if not (null and arg.maybe_null):
             self._type(number, reg, arg)
-        if arg.flags & OBJ_RELEASE:
+        if arg.flags & OBJ_RELEASE and base is ArgBase.PTR_TO_DYNPTR:
+            dynptr.may_release(ck, number)
+            self.release = number
+        elif arg.flags & OBJ_RELEASE:
             if not ref_of(reg) and not null:
                 raise Reject(EINVAL, f"R{number} must be referenced when passed to release function")
             self.release = number
@@ -243,7 +247,7 @@ class Call:
     def _offset(self, number: int, reg: Reg, arg: Arg) -> None:
         """Which kinds of pointer may come with an offset."""
         base = reg[0] & BASE_MASK
-        if arg.flags & OBJ_RELEASE and reg[3]:
+        if arg.flags & OBJ_RELEASE and reg[3] and not (base == STACK and arg.base is ArgBase.PTR_TO_DYNPTR):
             raise Reject(EINVAL, f"R{number} must have zero offset when passed to release func or trusted arg to kfunc")
         if base in _PLAIN_OFFSET:
             return
@@ -282,9 +286,19 @@ class Call:
         ck = self.ck
         stack.bounds(ck, number, reg, 0, size, stack.WRITE if write else stack.READ)
         if raw and reg[1].mask == 0:
+            self._no_dynptr(reg, size)
             self.raw = (number, size)
             return
         stack.initialised(ck, number, reg, 0, size, write)
+
+    def _no_dynptr(self, reg: Reg, size: int) -> None:
+        """A buffer that is filled whatever was in it must not hold a dynptr."""
+        types = self.ck.st.frames[reg[4]].stack
+        low = reg[3] + access.signed(reg[1].value)
+        for at in range(low, low + size):
+            index = (-at - 1) >> 3
+            if index < len(types) and types[index][0][(-at - 1) & 7] == ST_DYNPTR:
+                raise Reject(EACCES, f"potential write to dynptr at off={at} disallowed")
 
     def _fill_raw(self, number: int, size: int) -> None:
         """What the helper writes is unknown from here on."""
@@ -299,6 +313,9 @@ class Call:
     def _release(self) -> None:
         ck = self.ck
         reg = ck.regs[self.release]
+        if self.args[self.release - 1].base is ArgBase.PTR_TO_DYNPTR:
+            dynptr.release(ck, self.release)
+            return
         ref = ref_of(reg)
         if not ref and reg[0] == SCALAR and reg[1] is ZERO:
             return
@@ -318,6 +335,8 @@ class Call:
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
         elif helper == _H.get_func_ip and ck.req.prog_type not in (ProgType.KPROBE, ProgType.TRACING):
             raise Reject(524, f"func {self.name} not supported for program type {int(ck.req.prog_type)}")
+        elif helper == _H.dynptr_from_mem and ck.regs[1][0] != MAP_VALUE:
+            raise Reject(EACCES, f"Unsupported reg type {type_name(ck.regs[1][0])} for bpf_dynptr_from_mem data")
         elif helper == _H.snprintf:
             callbacks.format_fits(self)
         elif row.callback is not None:
@@ -387,6 +406,9 @@ class Call:
         elif row.acquires or (self.map is not None and self._acquires_from_map()):
             rid = ref = ck.new_id()
             ck.st.refs = (*ck.st.refs, Ref("ptr", ref, self.pc))
+        if kind & BASE_MASK == MEM and self.dynptr is not None:
+            ck.regs[0] = dynptr.slice_of(self.dynptr, self.mem_size, kind | null, rid)
+            return
         if kind & BASE_MASK == MEM:
             extra = (self.mem_size, ref)
         elif kind == MAP_VALUE:
@@ -420,6 +442,10 @@ class Call:
             cpus = self.ck.req.nr_cpus
             return scalar(from_range(0, cpus - 1)) if cpus else UNKNOWN_REG
         return UNKNOWN_REG
+
+    def _writes_packet(self) -> bool:
+        """A write through a dynptr may make a packet's bytes linear, and so move them."""
+        return self.dynptr is not None and self.dynptr[4].kind in (dynptr.SKB, dynptr.SKB_META)
 
     def _fact(self) -> None:
         ck = self.ck
@@ -510,6 +536,7 @@ HANDLERS: Final[dict[ArgBase, Callable[[Call, int, Reg, Arg], None]]] = {
     ArgBase.CONST_ALLOC_SIZE_OR_ZERO: Call.arg_alloc,
     ArgBase.PTR_TO_FUNC: Call.arg_func,
     ArgBase.PTR_TO_CONST_STR: Call.arg_str,
+    ArgBase.PTR_TO_DYNPTR: dynptr.helper_argument,
 }
 
 _bounds_known: dict[int, Val] = {}

@@ -160,7 +160,10 @@ def picture_text(pic: Picture) -> str:
 
 def _special_slot(i: int, spill: Reg | None) -> str:
     if spill is not None and spill[0] & BASE_MASK == DYNPTR:
-        return f" fp{-(i + 1) * 8}={spill[4]}"
+        if not spill[4].first:
+            return ""
+        ref = f",ref_id={spill[4].ref}" if spill[4].ref else ""
+        return f" fp{-(i + 1) * 8}=dynptr_{spill[4].kind}(id={spill[2]}{ref},dynptr_id=1)"
     return ""
 
 

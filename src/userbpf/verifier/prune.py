@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier import precision
+from userbpf.verifier import dynptr, precision
 from userbpf.verifier.domain import leq
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
@@ -31,6 +31,7 @@ from userbpf.verifier.regs import (
     PACKET_META,
     SCALAR,
     SPILLED,
+    ST_DYNPTR,
     ST_INVALID,
     ST_MISC,
     ST_SPILL,
@@ -154,7 +155,7 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
         if old[3] != cur[3] or not leq(old[1], cur[1]):
             return False
         if base in (MEM, BUF):
-            if old[4][0] != cur[4][0] or not ids.same(old[4][1], cur[4][1]):
+            if old[4][0] != cur[4][0] or old[4][2:] != cur[4][2:] or not ids.same(old[4][1], cur[4][1]):
                 return False
         elif old[4][0] is not cur[4][0] or not ids.same(old[4][1], cur[4][1]):
             return False
@@ -191,6 +192,8 @@ def _same_but_ref(old: Reg, cur: Reg) -> bool:
     a, b = old[4], cur[4]
     if isinstance(a, int):
         return True
+    if isinstance(a, dynptr.Slice | dynptr.Dyn):
+        return bool(a._replace(ref=0) == b._replace(ref=0))
     if len(a) == 2:
         return bool(a[0] == b[0])
     return bool(a[:3] == b[:3])
@@ -229,6 +232,9 @@ def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bo
         if last == ST_SPILL:
             assert spill is not None and other[1] is not None
             if not _reg_safe(spill, other[1], ids, how, old.precise_slots >> i & 1):
+                return False
+        elif last == ST_DYNPTR:
+            if not dynptr.same_kind(spill, other[1]) or not ids.same(ref_of(spill or UNINIT), ref_of(other[1] or UNINIT)):
                 return False
         elif spill != other[1]:
             return False

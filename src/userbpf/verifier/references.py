@@ -32,15 +32,19 @@ def release_reference(ck: Checker, ref: int) -> None:
     """Forget the reference and every register that lives on it."""
     st = ck.st
     st.refs = tuple(r for r in st.refs if r.id != ref)
-    _invalidate(ck, lambda reg: ref_of(reg) == ref)
+    forget(ck, lambda reg: ref_of(reg) == ref)
 
 
 def clear_packet_pointers(ck: Checker) -> None:
     """Packet data may have moved."""
-    _invalidate(ck, lambda reg: reg[0] in (PACKET, PACKET_META, PACKET_END))
+    from userbpf.verifier import dynptr
+
+    forget(ck, lambda reg: reg[0] in (PACKET, PACKET_META, PACKET_END))
+    dynptr.drop_packet_slices(ck)
 
 
-def _invalidate(ck: Checker, dead: Callable[[Reg], bool]) -> None:
+def forget(ck: Checker, dead: Callable[[Reg], bool]) -> None:
+    """Registers and spills of which `dead` is true become unknown numbers."""
     for frame in ck.st.frames:
         regs = frame.regs
         for i in range(11):

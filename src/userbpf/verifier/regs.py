@@ -15,9 +15,10 @@ A register is `(type, val, id, off, extra)`:
 | PACKET, PACKET_META | range: so many bytes from the id's base are known to exist; negative: AT or BEYOND the packet's end |
 | MAP_PTR, MAP_VALUE, MAP_KEY | `(map, reference id)`: values of socket maps are references until they are null-checked |
 | sockets | id of the reference that the register holds or derives from, 0 for none |
-| MEM, BUF | `(size, reference id)` |
+| MEM, BUF | `(size, reference id)`; of a dynptr's slice `dynptr.Slice` |
 | BTF_ID | `(type name, btf, type id, reference id)` |
 | FUNC | subprogram number |
+| DYNPTR | `dynptr.Dyn`; `id` is the dynptr's |
 
 Equality of two registers is tuple equality, and unchanged registers are the same object, so that states compare fast. The
 refused alternative, mutable objects with copies, ran at half the speed.
@@ -175,6 +176,8 @@ def ref_of(reg: Reg) -> int:
         return int(reg[4][1])
     if base == BTF_ID:
         return int(reg[4][3])
+    if base == DYNPTR:
+        return int(reg[4].ref)
     return 0
 
 

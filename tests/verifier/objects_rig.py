@@ -1,0 +1,225 @@
+"""Programs with objects on the stack and in map values, over either transport.
+
+A scene is a BTF blob with the value types below, maps over them, and one program in assembly:
+
+    map_fd NAME        the map NAME of MAPS (its fd is put in)
+    func label         a callback; every function but the first is static
+    kfunc NAME         the number that the kernel's BTF gives the function
+
+`ask` loads it through bpf(2) at log level 2 and gives errno and log.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bpfcalls import Buf, Calls
+from userbpf.abi.enums import MapType, ProgType
+from userbpf.btf.builder import Builder
+from userbpf.errors import BpfError
+from userbpf.isa.asm import assemble
+from userbpf.isa.insn import Insn
+from userbpf.verifier.cfg import find_subprogs
+
+FILTER: Final = int(ProgType.SOCKET_FILTER)
+TC: Final = int(ProgType.SCHED_CLS)
+XDP: Final = int(ProgType.XDP)
+SYSCALL: Final = int(ProgType.SYSCALL)
+TRACEPOINT: Final = int(ProgType.TRACEPOINT)
+CGROUP_SKB: Final = int(ProgType.CGROUP_SKB)
+RDONLY_PROG: Final = 1 << 7
+RDONLY: Final = 1 << 3
+
+
+class Types:
+    """The BTF of a scene: types of keys, values and functions by name."""
+
+    def __init__(self) -> None:
+        b = self.builder = Builder()
+        self.ids: dict[str, int] = {"void": 0}
+        put = self.ids.__setitem__
+        put("int", b.integer("int", 4, signed=True))
+        put("u32", b.integer("unsigned int", 4))
+        put("u64", b.integer("unsigned long long", 8))
+        i32, u64 = self.ids["int"], self.ids["u64"]
+        put("spin", b.struct("bpf_spin_lock", [("val", self.ids["u32"])]))
+        put("timer", b.struct("bpf_timer", [("__opaque", b.array(u64, 2))]))
+        put("wq", b.struct("bpf_wq", [("__opaque", b.array(u64, 2))]))
+        put("task_work", b.struct("bpf_task_work", [("__opaque", u64)]))
+        put("res_spin", b.struct("bpf_res_spin_lock", [("val", self.ids["u32"])]))
+        put("refcount", b.struct("bpf_refcount", [("__opaque", b.array(self.ids["u32"], 1))], size=4))
+        put("list_head", b.struct("bpf_list_head", [("__opaque", b.array(u64, 2))]))
+        put("list_node", b.struct("bpf_list_node", [("__opaque", b.array(u64, 3))]))
+        put("rb_root", b.struct("bpf_rb_root", [("__opaque", b.array(u64, 2))]))
+        put("rb_node", b.struct("bpf_rb_node", [("__opaque", b.array(u64, 4))]))
+        for name in ("task_struct", "cgroup", "prog_test_ref_kfunc", "cpumask", "bpf_cpumask", "no_such_struct"):
+            put(name, b.struct(name, [("x", i32)]))
+        put("lock_val", b.struct("lock_val", [("cnt", i32), ("lock", self.ids["spin"]), ("more", u64)]))
+        put("timer_val", b.struct("timer_val", [("cnt", u64), ("timer", self.ids["timer"])]))
+        put("wq_val", b.struct("wq_val", [("cnt", u64), ("wq", self.ids["wq"])]))
+        put(
+            "both_val",
+            b.struct("both_val", [("lock", self.ids["spin"]), ("cnt", i32), ("timer", self.ids["timer"]), ("n", u64)]),
+        )
+        kptr = b.pointer(b.type_tag("kptr", self.ids["task_struct"]))
+        untrusted = b.pointer(b.type_tag("kptr_untrusted", self.ids["task_struct"]))
+        put("kptr_val", b.struct("kptr_val", [("cnt", u64), ("task", kptr), ("old", untrusted)]))
+        mask = b.pointer(b.type_tag("kptr", self.ids["bpf_cpumask"]))
+        put("mask_val", b.struct("mask_val", [("cnt", u64), ("mask", mask)]))
+        # an object of the program's own, on lists and trees
+        put(
+            "node",
+            b.struct(
+                "node",
+                [
+                    ("key", u64),
+                    ("list", self.ids["list_node"]),
+                    ("tree", self.ids["rb_node"]),
+                    ("ref", self.ids["refcount"]),
+                    ("data", u64),
+                ],
+            ),
+        )
+        put("plain", b.struct("plain", [("a", u64), ("b", u64)]))
+        own = b.pointer(b.type_tag("kptr", self.ids["plain"]))
+        put("own_val", b.struct("own_val", [("cnt", u64), ("own", own)]))
+        percpu = b.pointer(b.type_tag("percpu_kptr", self.ids["plain"]))
+        put("percpu_val", b.struct("percpu_val", [("cnt", u64), ("per", percpu)]))
+        graph = b.struct(
+            "graph_val",
+            [("lock", self.ids["spin"]), ("head", self.ids["list_head"]), ("root", self.ids["rb_root"]), ("n", u64)],
+        )
+        b.decl_tag("contains:node:list", graph, 1)
+        b.decl_tag("contains:node:tree", graph, 2)
+        put("graph_val", graph)
+        no_proto = b.proto(i32, [])
+        put("main", b.func("main", no_proto, 1))
+        put("cb", b.func("cb", b.proto(i32, []), 0))
+
+    def __getitem__(self, name: str) -> int:
+        return self.ids[name]
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """A map by its type and the names of its types."""
+
+    map_type: int
+    value: str = "u64"
+    entries: int = 4
+    flags: int = 0
+    key: str = "int"
+    plain: tuple[int, int] | None = None  # key and value sizes of a map without BTF
+
+
+MAPS: Final[dict[str, MapOf]] = {
+    "hash": MapOf(MapType.HASH, "plain"),
+    "array": MapOf(MapType.ARRAY, "plain"),
+    "arr1": MapOf(MapType.ARRAY, "plain", 1),
+    "lock": MapOf(MapType.HASH, "lock_val"),
+    "lock2": MapOf(MapType.HASH, "lock_val"),
+    "alock": MapOf(MapType.ARRAY, "lock_val", 1),
+    "timer": MapOf(MapType.HASH, "timer_val"),
+    "timer2": MapOf(MapType.HASH, "timer_val"),
+    "atimer": MapOf(MapType.ARRAY, "timer_val", 1),
+    "wq": MapOf(MapType.ARRAY, "wq_val", 1),
+    "both": MapOf(MapType.ARRAY, "both_val", 1),
+    "kptr": MapOf(MapType.ARRAY, "kptr_val", 1),
+    "hkptr": MapOf(MapType.HASH, "kptr_val"),
+    "mask": MapOf(MapType.ARRAY, "mask_val", 1),
+    "own": MapOf(MapType.ARRAY, "own_val", 1),
+    "percpu": MapOf(MapType.ARRAY, "percpu_val", 1),
+    "graph": MapOf(MapType.ARRAY, "graph_val", 1),
+    "ring": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
+    "ring2": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
+    "uring": MapOf(MapType.USER_RINGBUF, plain=(0, 0), entries=4096),
+    "tails": MapOf(MapType.PROG_ARRAY, plain=(4, 4)),
+}
+
+_MAP = re.compile(r"\b(map_fd|map_value) ([a-z]\w*)")
+_KFUNC = re.compile(r"\bkfunc ([a-z]\w*)")
+_ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
+_LDDW = re.compile(r"\(18\) (r\d+) = (?:0x[0-9a-f]+|map_\w+ \d+(?: \+ \d+)? ll|map\[.*?\]\S*) *")
+
+
+@dataclass
+class Scene:
+    """One transport with the scene's BTF and, as they are asked for, its maps."""
+
+    calls: Calls
+    types: Types = field(default_factory=Types)
+    fds: dict[str, int] = field(default_factory=dict)
+    kfunc_ids: Any = None
+
+    def __post_init__(self) -> None:
+        self.btf_fd = self.calls.btf(self.types.builder.encode())
+
+    def create(self, spec: MapOf, **more: Any) -> int:
+        """BPF_MAP_CREATE."""
+        if spec.plain is not None:
+            return self.calls.map(spec.map_type, *spec.plain, n=spec.entries, map_flags=spec.flags, **more)
+        btf = self.types.builder.btf
+        value = self.types[spec.value]
+        key = self.types[spec.key] if spec.key else 0
+        return self.calls.map(
+            spec.map_type,
+            btf.size_of(key) if key else 0,
+            btf.size_of(value),
+            n=spec.entries,
+            map_flags=spec.flags,
+            btf_fd=self.btf_fd,
+            btf_key_type_id=key,
+            btf_value_type_id=value,
+            **more,
+        )
+
+    def fd(self, name: str) -> int:
+        if name not in self.fds:
+            self.fds[name] = self.create(MAPS[name])
+        return self.fds[name]
+
+    def insns(self, text: str) -> list[Insn]:
+        text = _MAP.sub(lambda m: f"{m[1]} {self.fd(m[2])}", text)
+        text = _KFUNC.sub(lambda m: f"kfunc {self.kfunc_ids(m[1])}", text)
+        return list(assemble(text))
+
+    def load(self, prog_type: int, text: str, **more: Any) -> int:
+        """The program's fd."""
+        return self.ask(prog_type, text, keep=True, **more)[2]
+
+    def ask(
+        self, prog_type: int, text: str, level: int = 2, keep: bool = False, **more: Any
+    ) -> tuple[int, list[str], int]:
+        """errno, log lines, fd (-1 unless kept)."""
+        insns = self.insns(text)
+        starts = find_subprogs(insns)
+        funcs = struct.pack("<II", 0, self.types["main"])
+        for start in starts[1:]:
+            funcs += struct.pack("<II", start, self.types["cb"])
+        info, log = Buf(funcs), Buf(1 << 20 if level else 1)
+        fields: dict[str, Any] = dict(more)
+        fields |= {"prog_btf_fd": self.btf_fd, "func_info": info.addr}
+        fields |= {"func_info_rec_size": 8, "func_info_cnt": len(starts)}
+        if level:
+            fields |= {"log_level": level, "log_buf": log.addr, "log_size": log.size}
+        try:
+            fd = self.calls.prog(insns, prog_type, **fields)
+        except (OSError, BpfError) as e:
+            return e.errno or 0, lines(log.text), -1
+        if not keep:
+            self.calls.close(fd)
+            fd = -1
+        return 0, lines(log.text), fd
+
+
+def lines(log: str) -> list[str]:
+    """Without what differs by nature: fds and addresses, and how the disassembler shows a map."""
+    return [_LDDW.sub(r"(18) \1 = <map> ", line.rstrip()) for line in log.splitlines() if line.strip()]
+
+
+def message(log: list[str]) -> str:
+    """The last line that is no statistics, where the program was refused."""
+    return next((line for line in reversed(log) if not line.startswith("processed ")), "")
