@@ -11,9 +11,12 @@ A scene is a BTF blob with the value types below, maps over them, and one progra
 
 from __future__ import annotations
 
+import json
+import lzma
 import re
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from bpfcalls import Buf, Calls
@@ -223,3 +226,40 @@ def lines(log: str) -> list[str]:
 def message(log: list[str]) -> str:
     """The last line that is no statistics, where the program was refused."""
     return next((line for line in reversed(log) if not line.startswith("processed ")), "")
+
+
+# --- cases -----------------------------------------------------------------------------------------------------------------
+
+CASES_DIR: Final = Path(__file__).resolve().parent.parent / "data" / "objects"
+RECORDED: Final = CASES_DIR / "linux_6.18.44.json.xz"
+_HEAD = re.compile(r"### *(\w+) +(\w+)(.*)")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One program of a file of cases: `### name PROG_TYPE attr=value`, then its assembly."""
+
+    name: str
+    prog_type: int
+    text: str
+    more: dict[str, int]
+
+
+def cases(path: Path | None = None) -> list[Case]:
+    """All cases of a file, or of all files."""
+    if path is None:
+        return [case for each in sorted(CASES_DIR.glob("*.txt")) for case in cases(each)]
+    out = []
+    for block in re.split(r"(?m)^(?=###)", path.read_text()):
+        head = _HEAD.match(block)
+        if head is None:
+            continue
+        more = {key: int(value, 0) for key, value in (word.split("=") for word in head[3].split())}
+        out.append(Case(f"{path.stem}-{head[1]}", globals()[head[2]], block[head.end() :], more))
+    return out
+
+
+def recorded() -> dict[str, tuple[int, list[str]]]:
+    """What Linux 6.18.44 answered: errno and log by case."""
+    data: dict[str, tuple[int, list[str]]] = json.loads(lzma.decompress(RECORDED.read_bytes()))
+    return data

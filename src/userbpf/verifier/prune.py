@@ -234,7 +234,9 @@ def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bo
             if not _reg_safe(spill, other[1], ids, how, old.precise_slots >> i & 1):
                 return False
         elif last == ST_DYNPTR:
-            if not dynptr.same_kind(spill, other[1]) or not ids.same(ref_of(spill or UNINIT), ref_of(other[1] or UNINIT)):
+            if not dynptr.same_kind(spill, other[1]) or not ids.same(
+                ref_of(spill or UNINIT), ref_of(other[1] or UNINIT)
+            ):
                 return False
         elif spill != other[1]:
             return False

@@ -1,0 +1,23 @@
+"""Ask Linux about every case of tests/data/objects: `cd tests && python -m verifier.objects_record` (root, 6.18.44)."""
+
+from __future__ import annotations
+
+import json
+import lzma
+
+from bpfcalls import calls_of
+from verifier.objects_rig import RECORDED, Scene, cases
+
+
+def main() -> None:
+    scene = Scene(calls_of("linux"))
+    out = {}
+    for case in cases():
+        err, log, _ = scene.ask(case.prog_type, case.text, **case.more)
+        out[case.name] = (err, log)
+    RECORDED.write_bytes(lzma.compress(json.dumps(out).encode()))
+    print(f"{len(out)} cases, {sum(1 for err, _ in out.values() if err)} refused, {RECORDED.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
