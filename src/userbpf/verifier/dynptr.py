@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from userbpf.verifier import stack
+from userbpf.verifier.references import forget, release_reference
 from userbpf.verifier.regs import (
     BASE_MASK,
     DYNPTR,
@@ -25,7 +26,6 @@ from userbpf.verifier.regs import (
     Reg,
     Slot,
 )
-from userbpf.verifier.references import forget, release_reference
 from userbpf.verifier.reject import EINVAL, Reject
 from userbpf.verifier.state import Frame, Ref
 

@@ -125,7 +125,8 @@ class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "dynptr", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max", "subprog",
+        "args", "ck", "dynptr", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max",
+        "subprog",
     )  # fmt: skip
 
     def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
