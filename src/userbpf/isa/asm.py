@@ -358,6 +358,10 @@ class _Line:
             self.want(")")
             imm -= (imm >> 31) << 32
             self.emit(Insn(cls | op.BPF_MOV | op.BPF_X, dst, src, op.BPF_ADDR_SPACE_CAST, imm))
+        elif self.take("&", "(", "void", "__percpu", "*", ")", "("):
+            src = self.reg("r")[1]
+            self.want(")")
+            self.emit(Insn(cls | op.BPF_MOV | op.BPF_X, dst, src, op.BPF_ADDR_PERCPU))
         elif self.take("load_acquire", "("):
             size, src, off = self.memory()
             self.want(")")

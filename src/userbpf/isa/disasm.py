@@ -58,6 +58,8 @@ def _alu(insn: Insn) -> str:
     if operation == op.BPF_MOV:
         if wide and off == op.BPF_ADDR_SPACE_CAST:
             return f"({code:02x}) r{dst} = addr_space_cast(r{src}, {imm >> 16 & 0xFFFF}, {imm & 0xFFFF})"
+        if wide and off == op.BPF_ADDR_PERCPU:
+            return f"({code:02x}) r{dst} = &(void __percpu *)(r{src})"
         if off in (8, 16, 32):
             return f"({code:02x}) {reg}{dst} = (s{off}){reg}{src}"
     return f"({code:02x}) {reg}{dst} {sign} {reg}{src}"

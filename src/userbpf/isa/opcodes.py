@@ -99,6 +99,7 @@ BPF_STORE_REL: Final = 0x110
 
 # --- off of a 64-bit register move ----------------------------------------------------------------------------------
 BPF_ADDR_SPACE_CAST: Final = 1
+BPF_ADDR_PERCPU: Final = -1  # made by Linux itself after verification; refused in programs that are loaded
 
 # --- src of BPF_JCOND -----------------------------------------------------------------------------------------------
 BPF_MAY_GOTO: Final = 0

@@ -25,6 +25,7 @@ from userbpf.isa.insn import Insn
         ("r1 = be16 r1", Insn(0xDC, 1, 0, 0, 16)),
         ("r1 = bswap64 r1", Insn(0xD7, 1, 0, 0, 64)),
         ("r1 = addr_space_cast(r2, 1, 0)", Insn(0xBF, 1, 2, 1, 0x10000)),
+        ("r1 = &(void __percpu *)(r2)", Insn(0xBF, 1, 2, -1)),
         ("r2 = *(u16 *)(r1 +4)", Insn(0x69, 2, 1, 4)),
         ("r2 = *(u16*)(r1 - 4)", Insn(0x69, 2, 1, -4)),
         ("r2 = *(s32 *)(r1 +0)", Insn(0x81, 2, 1)),
