@@ -90,25 +90,26 @@ class TypeFlag(enum.IntFlag):
     DYNPTR_TYPE_SKB_META = 1 << 27
 
 
-NO_FLAGS: Final = TypeFlag(0)
-PTR_MAYBE_NULL: Final = TypeFlag.PTR_MAYBE_NULL
-MEM_RDONLY: Final = TypeFlag.MEM_RDONLY
-MEM_RINGBUF: Final = TypeFlag.MEM_RINGBUF
-OBJ_RELEASE: Final = TypeFlag.OBJ_RELEASE
-PTR_TRUSTED: Final = TypeFlag.PTR_TRUSTED
-MEM_UNINIT: Final = TypeFlag.MEM_UNINIT
-MEM_FIXED_SIZE: Final = TypeFlag.MEM_FIXED_SIZE
-MEM_ALIGNED: Final = TypeFlag.MEM_ALIGNED
-MEM_WRITE: Final = TypeFlag.MEM_WRITE
-DYNPTR_TYPE_LOCAL: Final = TypeFlag.DYNPTR_TYPE_LOCAL
-DYNPTR_TYPE_RINGBUF: Final = TypeFlag.DYNPTR_TYPE_RINGBUF
+# plain ints: the verifier asks for them with every call, and an IntFlag's & takes a microsecond
+NO_FLAGS: Final = 0
+PTR_MAYBE_NULL: Final = int(TypeFlag.PTR_MAYBE_NULL)
+MEM_RDONLY: Final = int(TypeFlag.MEM_RDONLY)
+MEM_RINGBUF: Final = int(TypeFlag.MEM_RINGBUF)
+OBJ_RELEASE: Final = int(TypeFlag.OBJ_RELEASE)
+PTR_TRUSTED: Final = int(TypeFlag.PTR_TRUSTED)
+MEM_UNINIT: Final = int(TypeFlag.MEM_UNINIT)
+MEM_FIXED_SIZE: Final = int(TypeFlag.MEM_FIXED_SIZE)
+MEM_ALIGNED: Final = int(TypeFlag.MEM_ALIGNED)
+MEM_WRITE: Final = int(TypeFlag.MEM_WRITE)
+DYNPTR_TYPE_LOCAL: Final = int(TypeFlag.DYNPTR_TYPE_LOCAL)
+DYNPTR_TYPE_RINGBUF: Final = int(TypeFlag.DYNPTR_TYPE_RINGBUF)
 
 
 class Arg(NamedTuple):
     """One argument of a helper."""
 
     base: ArgBase
-    flags: TypeFlag = NO_FLAGS
+    flags: int = NO_FLAGS
     size: int = 0  # bytes, where MEM_FIXED_SIZE
     btf: tuple[str, ...] = ()  # kernel structures, where a BTF pointer
 
@@ -118,7 +119,7 @@ class Arg(NamedTuple):
         return bool(self.flags & PTR_MAYBE_NULL)
 
     def __str__(self) -> str:
-        text = " | ".join([self.base.c_name, *(f.name or "" for f in TypeFlag if f in self.flags)])
+        text = " | ".join([self.base.c_name, *(f.name or "" for f in TypeFlag if f & self.flags)])
         return text + (f" [{self.size}]" if self.size else "") + (f" {'/'.join(self.btf)}" if self.btf else "")
 
 
@@ -126,7 +127,7 @@ class Ret(NamedTuple):
     """What a helper returns in r0."""
 
     base: RetBase = RetBase.INTEGER
-    flags: TypeFlag = NO_FLAGS
+    flags: int = NO_FLAGS
     btf: tuple[str, ...] = ()
 
     @property
@@ -135,5 +136,5 @@ class Ret(NamedTuple):
         return bool(self.flags & PTR_MAYBE_NULL)
 
     def __str__(self) -> str:
-        text = " | ".join([self.base.c_name, *(f.name or "" for f in TypeFlag if f in self.flags)])
+        text = " | ".join([self.base.c_name, *(f.name or "" for f in TypeFlag if f & self.flags)])
         return text + (f" {'/'.join(self.btf)}" if self.btf else "")

@@ -176,13 +176,16 @@ def _lines(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
     n = len(ck.insns)
     number = 0
     previous = 0
+    names: dict[int, str | None] = {}
     for i, (off, file_off, line_off, line_col) in enumerate(info):
         if (i and off <= previous) or off >= n:
             raise Reject(EINVAL, f"Invalid line_info[{i}].insn_off:{off} (prev_offset:{previous} prog->len:{n})")
         if ck.insns[off].code == 0:
             raise Reject(EINVAL, f"Invalid insn code at line_info[{i}].insn_off")
-        file_name = _text(found.btf, file_off)
-        text = _text(found.btf, line_off)
+        for name_off in (file_off, line_off):
+            if name_off not in names:
+                names[name_off] = _text(found.btf, name_off)
+        file_name, text = names[file_off], names[line_off]
         if file_name is None or text is None:
             raise Reject(EINVAL, f"Invalid line_info[{i}].line_off or .file_name_off")
         if number < len(starts):

@@ -81,6 +81,7 @@ class Cfg:
         "insns",
         "jump",
         "live",
+        "loops",
         "orders",
         "prune",
         "scc",
@@ -109,13 +110,15 @@ class Cfg:
         self.subprog_of = [0] * n
         for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
             self.subprog_of[start:end] = [number] * (end - start)
+        self.loops = False  # whether any jump (or call) leads back
         self._walk(loops_allowed)
         for pc in range(n):
             self.succ[pc] = self._successors(pc)
         self.orders = [self._postorder(start) for start in self.starts]
         self.scc = [0] * n
         self.scc_count = 0
-        self._components()
+        if self.loops:
+            self._components()
         self.live = [0] * n
         self._liveness(arg_count)
 
@@ -161,8 +164,10 @@ class Cfg:
                 raise Reject(EINVAL, f"jump out of range from insn {pc} to {target}")
             if colour[target] == 0:
                 enter(target)
-            elif colour[target] == on_path and not loops_allowed:
-                raise Reject(EINVAL, f"back-edge from insn {pc} to {target}")
+            elif colour[target] == on_path:
+                self.loops = True
+                if not loops_allowed:
+                    raise Reject(EINVAL, f"back-edge from insn {pc} to {target}")
         pc = 0
         while pc < n:
             if not colour[pc]:
@@ -307,7 +312,7 @@ class Cfg:
                     before = out & keep[pc] | uses[pc]
                     if before != live[pc]:
                         live[pc] = before
-                        changed = True
+                        changed = self.loops  # without loops one pass, successors first, is all
 
     def live_text(self, disasm: Callable[[int], str]) -> str:
         """The listing at the head of a level-2 log."""

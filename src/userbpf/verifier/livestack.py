@@ -138,7 +138,6 @@ class LiveStack:
         ck = self._ck
         cfg = ck.cfg
         order: Sequence[int] = cfg.orders[cfg.subprog_of[instance.start]]
-        succ = cfg.succ
         log = ck.log
         if instance.shrunk:
             instance.shrunk = False
@@ -150,37 +149,53 @@ class LiveStack:
             changed = False
             rounds += 1
             for frameno in range(instance.depth + 1):
-                for pc in order:
-                    marks = instance.marks[frameno].get(pc)
-                    live = instance.live[frameno]
-                    acc = instance.acc[frameno]
-                    after = 0
-                    written = ALL
-                    targets = succ[pc]
-                    for target in targets:
-                        after |= live.get(target, 0)
-                        written &= acc.get(target, 0)
-                    if not targets:
-                        written = 0
-                    if marks is not None:
-                        before = after & ~marks.must_write | marks.may_read
-                        written |= marks.must_write
-                    else:
-                        before = after
-                    old_live = live.get(pc, 0)
-                    old_acc = acc.get(pc, 0)
-                    if before == old_live and written == old_acc:
-                        continue
-                    changed = True
-                    live[pc] = before
-                    acc[pc] = written
-                    if log.level2:
-                        own = marks is not None and (marks.may_read or marks.must_write)
-                        if own or cfg.prune[pc] or pc == instance.start:
-                            self._log(instance, frameno, pc, old_live, before, old_acc, written)
+                changed |= self._pass(instance, frameno, order)
+            if changed and not cfg.loops:
+                rounds += 1  # the next one would find nothing new: successors came first
+                break
         instance.dirty = False
         if log.level2:
             log.put(f"{instance.name} live stack update done in {rounds} iterations")
+
+    def _pass(self, instance: Instance, frameno: int, order: Sequence[int]) -> bool:
+        """One pass over a function, successors first; True if anything is new."""
+        cfg = self._ck.cfg
+        logging = self._ck.log.level2
+        succ = cfg.succ
+        marks_of = instance.marks[frameno].get
+        live = instance.live[frameno]
+        acc = instance.acc[frameno]
+        live_of, acc_of = live.get, acc.get
+        changed = False
+        for pc in order:
+            targets = succ[pc]
+            if len(targets) == 1:
+                before = live_of(targets[0], 0)
+                written = acc_of(targets[0], 0)
+            elif targets:
+                before = 0
+                written = ALL
+                for target in targets:
+                    before |= live_of(target, 0)
+                    written &= acc_of(target, 0)
+            else:
+                before = written = 0
+            marks = marks_of(pc)
+            if marks is not None:
+                before = before & ~marks.must_write | marks.may_read
+                written |= marks.must_write
+            old_live = live_of(pc, 0)
+            old_acc = acc_of(pc, 0)
+            if before == old_live and written == old_acc:
+                continue
+            changed = True
+            live[pc] = before
+            acc[pc] = written
+            if logging:
+                own = marks is not None and (marks.may_read or marks.must_write)
+                if own or cfg.prune[pc] or pc == instance.start:
+                    self._log(instance, frameno, pc, old_live, before, old_acc, written)
+        return changed
 
     def _log(self, instance: Instance, frameno: int, pc: int, live0: int, live1: int, acc0: int, acc1: int) -> None:
         head = f"{instance.name} frame {frameno} insn {pc} "
