@@ -8,7 +8,7 @@ that is loaded is told by `btf.check`. Format: Documentation/bpf/btf.rst.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, TypeVar
 
@@ -313,12 +313,19 @@ def _read_type(r: _Reader) -> Type:
     return out
 
 
+def read_one(data: bytes, at: int, strings: Callable[[int], str]) -> Type:
+    """The type that begins at a byte of a type section, without its number."""
+    reader = _Reader(data, strings)
+    reader.at = at
+    return _read_type(reader)
+
+
 class Btf:
     """All types of one blob, with those of its base before them."""
 
     def __init__(self, base: Btf | None = None) -> None:
         self.base = base
-        self.types: list[Type] = list(base.types) if base else [Void()]
+        self.types: MutableSequence[Type] = list(base.types) if base else [Void()]
         self.raw = b""
         self._names: dict[str, list[int]] | None = None
         self._aligns: dict[int, int] = {}

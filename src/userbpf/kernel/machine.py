@@ -14,7 +14,9 @@ from collections.abc import Callable
 from errno import EINVAL, ENOENT
 from typing import Final, TypeVar
 
-from userbpf.errors import BpfError
+from userbpf.btf import Btf
+from userbpf.btf.lazy import read_lazy
+from userbpf.errors import BpfError, BtfError
 from userbpf.kernel import fds, lifetime
 from userbpf.kernel.cpus import Cpus
 from userbpf.kernel.fds import Identity
@@ -23,6 +25,7 @@ from userbpf.kernel.usermem import UserMemory, own_memory
 from userbpf.verifier.api import Caps
 
 DEFAULT_VERSION: Final = "6.18"
+VMLINUX_BTF: Final = "/sys/kernel/btf/vmlinux"
 SWEEP_EVERY: Final = 64  # creations between two sweeps
 TRACE_LINES: Final = 4096
 
@@ -39,6 +42,8 @@ class Kernel:
     may use. `clock_ns`: a fixed clock for programs, None for the real one. `seed`: of bpf_get_prandom_u32, None for a
     random one. `caps`: what the loader may do; default everything. `version`: profile of the verifier and of what is known.
     `interpret_only`: run programs in the checked interpreter. `trace`: receives bpf_printk's lines.
+    `vmlinux_btf`: the types that stand for the kernel's own, or a raw BTF file of them; default the file that
+    USERBPF_VMLINUX_BTF names, else the running kernel's. An empty path is a kernel without BTF.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Kernel:
         interpret_only: bool = False,
         memory: UserMemory | None = None,
         trace: Callable[[str], None] | None = None,
+        vmlinux_btf: str | os.PathLike[str] | Btf | None = None,
     ) -> None:
         self.number = next(_numbers)
         self.ncpu = ncpu if ncpu is not None else len(os.sched_getaffinity(0))
@@ -69,6 +75,9 @@ class Kernel:
         self.lock = threading.RLock()
         self.trace_lines: deque[str] = deque(maxlen=TRACE_LINES)
         self._trace = trace
+        self._vmlinux_btf = vmlinux_btf
+        self._vmlinux: Btf | None = None
+        self._vmlinux_asked = False
         self._by_identity: dict[Identity, KernelObject] = {}
         self._created = 0
         self._retired: list[KernelObject] = []
@@ -194,6 +203,18 @@ class Kernel:
             if self.cpus.idle():
                 self._retired.clear()
 
+    # --- the kernel's own types
+
+    def vmlinux(self) -> Btf | None:
+        """The kernel's BTF, read when it is first asked for; None where there is none."""
+        if not self._vmlinux_asked:
+            self._vmlinux_asked = True
+            source = self._vmlinux_btf
+            if source is None:
+                source = os.environ.get("USERBPF_VMLINUX_BTF", VMLINUX_BTF)
+            self._vmlinux = source if isinstance(source, Btf) else _read_btf(source)
+        return self._vmlinux
+
     # --- statistics
 
     def stats_fd(self) -> int:
@@ -282,3 +303,11 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _read_btf(path: str | os.PathLike[str]) -> Btf | None:
+    """A raw BTF file; None where there is none that can be read."""
+    try:
+        return read_lazy(os.fspath(path)) if os.fspath(path) else None
+    except (OSError, BtfError):
+        return None

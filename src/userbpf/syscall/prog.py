@@ -28,6 +28,7 @@ from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
 from userbpf.kernel.usermem import read_string
 from userbpf.spec import limits as lim
 from userbpf.spec.progs import PROG_FLAGS, PROGS, ProgRow
+from userbpf.syscall.attach import AttachTarget, attach_target
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.environment import environment
 from userbpf.syscall.log import UserLog
@@ -52,7 +53,7 @@ RUN_ENDS: Final = {name: off for name, off, _ in ProgTestRunAttr.fields}
 
 def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
     """Verify a program and give it an fd; EACCES or EINVAL with a log where the verifier refuses it."""
-    row = _admissible(kernel, attr)
+    row, target = _admissible(kernel, attr)
     licence, insns = _code(kernel, attr)
     name = object_name(attr.prog_name)
     log = UserLog(attr.log_level, attr.log_buf, attr.log_size)
@@ -70,7 +71,10 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         fd_array=loading.fd_array(),
         caps=kernel.caps,
         kernel=kernel.version,
+        attach_btf=target.btf,
         attach_btf_id=attr.attach_btf_id,
+        attach_prog=target.prog,
+        vmlinux=kernel.vmlinux,
     )
     try:
         loading.read_btf(request, out)
@@ -94,7 +98,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
     return kernel.new_fd(kernel.admit(loading.program(verified, record)))
 
 
-def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> ProgRow:
+def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> tuple[ProgRow, AttachTarget]:
     """The checks that need no memory: flags, length, capabilities, attach target, type."""
     if attr.prog_flags & ~PROG_FLAGS:
         raise BpfError(EINVAL)
@@ -109,9 +113,7 @@ def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> ProgRow:
         raise BpfError(EPERM)
     if row is not None and not _permitted(kernel, row):
         raise BpfError(EPERM)
-    targeted = row is not None and row.btf_target
-    if (attr.attach_prog_fd or attr.attach_btf_id) and not targeted:
-        raise BpfError(EINVAL)
+    target = attach_target(kernel, attr)
     if row is None or row.status == "absent":
         # the type is looked at after licence and instructions have been read
         _code(kernel, attr)
@@ -121,7 +123,7 @@ def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> ProgRow:
     if attr.prog_ifindex:
         _code(kernel, attr)
         raise BpfError(EINVAL)  # offload needs a device that takes programs
-    return row
+    return row, target
 
 
 def _permitted(kernel: Kernel, row: ProgRow) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier import stack
+from userbpf.verifier import btfptr, stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
 from userbpf.verifier.domain import Val, cast, const, number_text, sext
@@ -16,6 +16,7 @@ from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
     BTF_ID,
+    BUF,
     CTX,
     FLOW_KEYS,
     MAP_KEY,
@@ -31,7 +32,9 @@ from userbpf.verifier.regs import (
     SCALAR,
     SOCK_TYPES,
     STACK,
+    TP_BUFFER,
     UNKNOWN_REG,
+    UNTRUSTED,
     ZERO,
     Reg,
     scalar,
@@ -118,8 +121,15 @@ def access(
     elif kind == MAP_PTR:
         _map_ptr(ck, pc, regno, reg, off, size, write)
         return
-    elif kind == BTF_ID or kind & BASE_MASK == BTF_ID:
-        raise Reject(EACCES, f"R{regno} access through {type_name(kind)}{reg[4][0]} is not supported")
+    elif kind & BASE_MASK == BTF_ID and not kind & MAYBE_NULL:
+        btfptr.check_access(ck, pc, regno, reg, off, size, write, value, sx)
+        return
+    elif kind & BASE_MASK == BUF and not kind & MAYBE_NULL:
+        if write and kind & RDONLY:
+            raise Reject(EACCES, f"R{regno} cannot write into {type_name(kind)}")
+        _buffer(ck, pc, regno, reg, off + reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
+    elif kind == TP_BUFFER:
+        _buffer(ck, pc, regno, reg, off + reg[3], size, "tracepoint")
     elif kind == ARENA:
         raise Reject(EACCES, f"R{regno} access to arena is not supported")
     else:
@@ -327,10 +337,22 @@ def _mem(
     _align(ck, reg, off, size, "", strict)
     if write and reg[0] & RDONLY:
         raise Reject(EACCES, f"R{regno} cannot write into {type_name(reg[0])}")
+    if reg[0] & UNTRUSTED:
+        ck.fact_access(pc, PtrKind.BTF, None, None)
+        return
     if write:
         _no_leak(ck, value, "mem")
     region(ck, regno, reg, reg[3] + off, size, reg[4][0], False)
     ck.fact_access(pc, PtrKind.MEM, None, None)
+
+
+def _buffer(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, what: str) -> None:
+    """Memory whose size is asked when the program is attached; here only the offset must be a constant."""
+    if off < 0:
+        raise Reject(EACCES, f"R{regno} invalid {what} buffer access: off={off}, size={size}")
+    if reg[1].mask or reg[1].value:
+        raise Reject(EACCES, f"R{regno} invalid variable buffer offset: off={off}, var_off={tnum_text(reg[1])}")
+    ck.fact_access(pc, PtrKind.BTF, None, None)
 
 
 def known_offset(reg: Reg) -> int | None:

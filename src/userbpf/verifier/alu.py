@@ -58,10 +58,12 @@ from userbpf.verifier.regs import (
     NOT_INIT,
     PACKET,
     PACKET_META,
+    RDONLY,
     SCALAR,
     STACK,
     TP_BUFFER,
     UNKNOWN_REG,
+    UNTRUSTED,
     ZERO,
     Reg,
     known,
@@ -364,6 +366,7 @@ def _low_const(val: Val) -> int | None:
 
 # --- pointers ------------------------------------------------------------------------------------------------------------
 
+UNTRUSTED_MEM: Final = MEM | RDONLY | UNTRUSTED
 _MOVABLE: Final = frozenset(
     (CTX, MAP_VALUE, MAP_KEY, STACK, PACKET_META, PACKET, TP_BUFFER, BTF_ID, MEM, BUF, FUNC, FLOW_KEYS)
 )
@@ -380,6 +383,11 @@ def pointer_math(ck: Checker, d: int, ptr: Reg, amount: Val, op: int, is64: bool
         if op == SUB and ck.allow_ptr_leaks:
             return UNKNOWN_REG
         raise Reject(EACCES, f"R{d} 32-bit pointer arithmetic prohibited")
+    if kind == UNTRUSTED_MEM:
+        if not swapped:
+            return ptr  # reads may fail anywhere, so where it points does not matter
+        # Linux 6.18.44 leaves the number in d as it was, though the sum is none
+        return ck.regs[d] if ck.mirror else UNKNOWN_REG
     base = kind & BASE_MASK
     if kind & MAYBE_NULL:
         raise Reject(EACCES, f"R{d} pointer arithmetic on {type_name(kind)} prohibited, null-check it first")

@@ -54,6 +54,20 @@ class Caps:
 
 
 @dataclass(slots=True)
+class TargetProg:
+    """A loaded program that another one replaces a function of (EXT) or traces (fentry, fexit)."""
+
+    prog_type: ProgType
+    expected_attach_type: int = 0
+    btf: Btf | None = None
+    funcs: Sequence[int] = ()  # the BTF ids of its functions, by number
+    static: Sequence[bool] = ()  # ... which of them are static
+    may_sleep: bool = False
+    changes_packet: bool = False
+    jited: bool = True
+
+
+@dataclass(slots=True)
 class VerifyRequest:
     """One BPF_PROG_LOAD. `insns` is as loaded, with map fds still in the pseudo lddw."""
 
@@ -70,8 +84,10 @@ class VerifyRequest:
     btf: Btf | None = None
     func_info: Sequence[tuple[int, int]] = ()  # (insn_off, type_id)
     line_info: Sequence[tuple[int, int, int, int]] = ()  # (insn_off, file_name_off, line_off, line_col)
-    attach_btf: Btf | None = None
+    attach_btf: Btf | None = None  # where attach_btf_id is a type: the kernel's, or that of attach_prog
     attach_btf_id: int = 0
+    attach_prog: TargetProg | None = None
+    vmlinux: Callable[[], Btf | None] | None = None  # the kernel's own types, asked where they are needed
     caps: Caps = field(default_factory=Caps)
     kernel: str = "6.18"  # profile
     nr_cpus: int = 0  # possible CPUs, the bound of get_smp_processor_id; 0: not told

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, btf_info, calls, dynptr, jump, maps, precision, prune, results
+from userbpf.verifier import access, alu, attach, btf_info, calls, dynptr, jump, maps, precision, prune, results
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
+from userbpf.verifier.btfptr import BtfContext
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
 from userbpf.verifier.context import CtxRules
 from userbpf.verifier.livestack import LiveStack
@@ -60,8 +62,9 @@ DONE: Final = -1
 
 # Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a fetching
 # atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar += fp` in
-# a callee counts as the main program's; the low half of a pointer counts as never zero. Only tests that compare logs with
-# Linux line by line set this, so that all other lines can be compared.
+# a callee counts as the main program's; the low half of a pointer counts as never zero; a number to which an untrusted
+# pointer is added counts as unchanged. Only tests that compare logs with Linux line by line set this, so that all other
+# lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
 
@@ -97,7 +100,10 @@ class Checker:
         self.strict_alignment = bool(req.prog_flags & F_STRICT_ALIGNMENT)
         self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
         self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
-        self.ctx_rules = CtxRules(req.prog_type, int(req.expected_attach_type))
+        self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type))
+        self.target: attach.Target | None = None
+        self._kernel_btf: Btf | None = None
+        self._kernel_btf_asked = False
 
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}
@@ -175,6 +181,9 @@ class Checker:
         results.check_btf_info(self, starts)
         maps.resolve(self, insns)
         self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self.req, insn))
+        self.target = attach.check(self)
+        if self.target is not None:
+            self.ctx_rules = BtfContext(self.target)
         self.steps = [None] * len(insns)
         self.loops = Loops(self.cfg.scc)
         self.origins = precision.origins(insns)
@@ -542,6 +551,13 @@ class Checker:
         if self._movers is None:
             self._movers = calls.packet_movers(self)
         return number in self._movers
+
+    def kernel_btf(self) -> Btf | None:
+        """The kernel's own types, None where there are none."""
+        if not self._kernel_btf_asked:
+            self._kernel_btf_asked = True
+            self._kernel_btf = self.req.vmlinux() if self.req.vmlinux is not None else None
+        return self._kernel_btf
 
     # --- what others ask ----------------------------------------------------------------------------------------------------
     def is_global(self, number: int) -> bool:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import ProgType
 from userbpf.spec.ctx import POINTEE, ctx_fields, find
+from userbpf.verifier import btfptr
+from userbpf.verifier.btfwalk import struct_named
 from userbpf.verifier.domain import UNKNOWN
 from userbpf.verifier.regs import (
     FLOW_KEYS,
@@ -17,6 +19,8 @@ from userbpf.verifier.regs import (
     SOCK_COMMON,
     SOCKET,
     TCP_SOCK,
+    TP_BUFFER,
+    TRUSTED,
     UNKNOWN_REG,
     XDP_SOCK,
     ZERO,
@@ -32,6 +36,7 @@ KINDS: Final[dict[str, tuple[int, object]]] = {
     "pkt_meta": (PACKET_META, 0),
     "pkt_end": (PACKET_END, None),
     "flow_keys": (FLOW_KEYS, None),
+    "tp_buffer": (TP_BUFFER, None),
     "sock": (SOCKET, 0),
     "sock_or_null": (SOCKET | MAYBE_NULL, 0),
     "sock_common": (SOCK_COMMON, 0),
@@ -59,21 +64,29 @@ class CtxRules:
         if key in self._known:
             reg = self._known[key]
         else:
-            reg = self._known[key] = self._find(off, size, write)
+            reg = self._known[key] = self._find(ck, off, size, write)
         if reg is not None and sx and reg[0] != SCALAR:
             return None
         return reg
 
-    def _find(self, off: int, size: int, write: bool) -> Reg | None:
+    def _find(self, ck: Checker, off: int, size: int, write: bool) -> Reg | None:
         field = find(self.fields, off, size, write)
         if field is None:
             return None
         shape = KINDS.get(field.kind)
         if shape is None:
-            return None  # pointers to kernel structures are not supported: no such access
+            return self._structure(ck, field.kind)
         if shape[0] == SCALAR:
             return UNKNOWN_REG
         return (shape[0], ZERO, 0, 0, shape[1])
+
+    def _structure(self, ck: Checker, kind: str) -> Reg | None:
+        """A pointer to a structure of the kernel: "trusted_ptr_sk_buff"."""
+        btf = ck.kernel_btf()
+        type_id = struct_named(btf, kind.removeprefix("trusted_ptr_"))
+        if btf is None or not type_id:
+            return UNKNOWN_REG
+        return btfptr.pointer(btf, type_id, TRUSTED)
 
 
 _sock_known: dict[tuple[int, int, int], bool] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from userbpf.verifier import btfptr
 from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_reports, branch_self, const, self_reports
 from userbpf.verifier.regs import (
     ADD_CONST,
@@ -30,6 +31,7 @@ from userbpf.verifier.regs import (
     RDONLY,
     SCALAR,
     ST_SPILL,
+    UNTRUSTED,
     ZERO,
     ZERO_REG,
     Reg,
@@ -164,7 +166,9 @@ def _never_null(reg: Reg) -> bool:
     if kind & MAYBE_NULL:
         return False
     base = kind & BASE_MASK
-    return kind in NEVER_NULL or base in (MEM,)
+    if base == BTF_ID:
+        return btfptr.is_trusted(reg)
+    return kind in NEVER_NULL or (base == MEM and not kind & UNTRUSTED)
 
 
 def _predict_packet(dst: Reg, src: Reg, op: int) -> bool | None:

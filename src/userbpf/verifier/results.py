@@ -72,6 +72,8 @@ def check_subprog_return(ck: Checker) -> None:
 
 def check_return(ck: Checker) -> None:
     """r0 at the end of the main program."""
+    if ck.target is not None and ck.target.void:
+        return
     reg = ck.regs[0]
     if reg[0] == NOT_INIT:
         raise Reject(EACCES, "R0 !read_ok")
@@ -80,7 +82,10 @@ def check_return(ck: Checker) -> None:
     if reg[0] != SCALAR and not ck.allow_ptr_leaks:
         raise Reject(EACCES, "R0 leaks addr as return value")
     row = PROGS[ck.req.prog_type]
-    allowed = row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
+    if ck.target is not None:
+        allowed = ck.target.ret
+    else:
+        allowed = row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
     if allowed is None:
         return
     require_range(ck, reg, allowed, "At program exit")

@@ -266,6 +266,8 @@ class FunctionEmitter:
         """Lower one instruction; True where it ended the block."""
         insn, fact = self.prog.insns[pc], self.prog.facts[pc]
         cls = insn.code & 7
+        if fact is not None and fact.ptr is PtrKind.BTF:
+            raise self.refuse(pc, "there is no memory of a kernel's here")
         if cls == op.BPF_ALU64:
             self._alu64(insn)
         elif cls == op.BPF_ALU:
