@@ -75,7 +75,7 @@ def disasm(out: Out, source: str, prog_name: str | None) -> None:
     if prog_name is not None and prog_name not in plan.progs:
         raise ObjectError(f"no program {prog_name!r}; there are: {', '.join(plan.progs)}")
     data = [
-        {"program": p.name, "section": p.section, "type": p.row.prog_type.name, "insns": listing(plan, p)}
+        {"program": p.name, "section": p.section, "type": p.type_name, "insns": listing(plan, p)}
         for p in plan.progs.values()
         if prog_name in (None, p.name)
     ]

@@ -26,7 +26,7 @@ def judge(source: str, name: str, transport: str, level: int) -> dict[str, Any]:
     out: dict[str, Any] = {
         "program": name,
         "section": plan.section,
-        "type": plan.row.prog_type.name,
+        "type": plan.type_name,
         "insns": len(plan.insns),
     }
     try:

@@ -75,13 +75,18 @@ class ProgPlan:
 
     name: str
     section: str
-    row: Section
+    row: Section | None  # None where the section's name is no program type's
     target: str  # what follows the slash in the section's name
     insns: list[Insn]
     references: list[Reference] = field(default_factory=list)
     func_info: list[tuple[int, int]] = field(default_factory=list)  # (pc, type id)
     line_info: list[tuple[int, int, int, int]] = field(default_factory=list)
     autoload: bool = True
+
+    @property
+    def type_name(self) -> str:
+        """The program type's name; UNSPEC where the section does not say it."""
+        return self.row.prog_type.name if self.row is not None else "UNSPEC"
 
 
 @dataclass(slots=True)

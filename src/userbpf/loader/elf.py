@@ -79,7 +79,7 @@ def read_elf(data: bytes, name: str) -> Elf:
 def _read(data: bytes, name: str) -> Elf:
     file: Any = ELFFile(io.BytesIO(data))
     machine = file.header["e_machine"]
-    if machine not in ("EM_BPF", EM_BPF):
+    if machine not in ("EM_BPF", EM_BPF, "EM_NONE"):  # compilers before the number was given wrote none
         raise ObjectError(f"{name}: an object for {machine}, not for BPF")
     if not file.little_endian or file.elfclass != 64:
         raise ObjectError(f"{name}: not a little-endian 64-bit object (compile for bpfel)")

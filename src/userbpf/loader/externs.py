@@ -15,6 +15,7 @@ from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import BPF_PSEUDO_KFUNC_CALL
 from userbpf.loader.blueprint import Kind, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget
+from userbpf.spec.sections import Section
 
 KSYMS: Final = ".ksyms"
 DUMMY: Final = "dummy_ksym"
@@ -73,9 +74,8 @@ def link(insns: list[Insn], ref: Reference, kernel: CoreTarget | None, where: st
     insns[ref.pc + 1] = Insn(0)
 
 
-def attach_target(plan: ProgPlan, kernel: CoreTarget | None, where: str) -> int:
+def attach_target(plan: ProgPlan, row: Section, kernel: CoreTarget | None, where: str) -> int:
     """attach_btf_id of a program whose section names a function, tracepoint, hook or iterator; 0 for any other."""
-    row = plan.row
     if not row.btf:
         return 0
     if row.prog_type == ProgType.EXT:

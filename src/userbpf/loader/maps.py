@@ -10,6 +10,7 @@ from userbpf.btf import Array, Btf, DataSec, FuncProto, Member, Ptr, Struct, Var
 from userbpf.errors import BtfError, ObjectError
 from userbpf.loader.blueprint import DataPlan, MapPlan, Variable
 from userbpf.loader.elf import Elf, ElfSection, Symbol
+from userbpf.loader.legacy import legacy_maps
 
 NAME_LEN: Final = 15  # BPF_OBJ_NAME_LEN without the NUL
 NUMBERS: Final = {
@@ -25,20 +26,16 @@ MAX_SLOTS: Final = 65536
 
 
 def declared_maps(elf: Elf, btf: Btf | None, name: str) -> dict[str, MapPlan]:
-    """All of section .maps."""
+    """All of section .maps, and of "maps" in the older form."""
+    out = legacy_maps(elf, name)
     section = elf.named(".maps")
     if section is None:
-        if elf.named("maps") is not None:
-            raise ObjectError(
-                f"{name}: section maps: the old map definitions (struct bpf_map_def) are not supported, use .maps"
-            )
-        return {}
+        return out
     if btf is None:
         raise ObjectError(f"{name}: section .maps needs BTF; compile with -g")
     sec = btf.find(".maps", DataSec)
     if sec is None:
         raise ObjectError(f"{name}: the BTF has no section .maps; compile with -g")
-    out: dict[str, MapPlan] = {}
     symbols = {s.name: s for s in elf.symbols if s.section == section.index and s.kind == "OBJECT"}
     for item in sec.vars:
         var = btf.resolve(item.type)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
-from userbpf.abi.enums import MapType
+from userbpf.abi.enums import MapType, ProgType
 from userbpf.btf.values import Codecs
 from userbpf.client.maps import Map
 from userbpf.client.progs import Prog
 from userbpf.client.transport import Buffer, Client, connect
-from userbpf.errors import BpfError, UserbpfError
+from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.insn import encode
-from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan, ProgPlan
+from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan
 from userbpf.loader.core import kernel_target
 from userbpf.loader.externs import attach_target, link
 from userbpf.loader.open import open_plan
@@ -129,16 +129,21 @@ class Object:
         self.btf_fd = 0
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Object:
-        """Read a C source (compiled on the way) or an object file; ObjectError where it is neither or malformed."""
-        return cls(open_plan(Path(path)))
+    def open(cls, path: str | os.PathLike[str], *, prog_types: Mapping[str, ProgType] | None = None) -> Object:
+        """Read a C source (compiled on the way) or an object file; ObjectError where it is neither or malformed.
+
+        `prog_types` gives the type of programs in sections whose names do not say it: {"tc/tail": ProgType.SCHED_CLS}.
+        """
+        return cls(open_plan(Path(path), prog_types))
 
     @classmethod
-    def from_bytes(cls, data: bytes, name: str = "object.o") -> Object:
+    def from_bytes(
+        cls, data: bytes, name: str = "object.o", *, prog_types: Mapping[str, ProgType] | None = None
+    ) -> Object:
         """Read an object from memory."""
         from userbpf.loader.open import plan_of
 
-        return cls(plan_of(data, name))
+        return cls(plan_of(data, name, prog_types))
 
     def load(
         self,
@@ -159,9 +164,9 @@ class Object:
             for plan in self.plan.maps.values():
                 self._load_map(plan)
             wanted = set(progs) if progs is not None else {n for n, p in self.plan.progs.items() if p.autoload}
-            for name, prog in self.plan.progs.items():
+            for name in self.plan.progs:
                 if name in wanted:
-                    self._load_prog(prog, log_level)
+                    self.load_prog(name, log_level)
             self._fill_slots()
         except BaseException:
             self.close()
@@ -218,11 +223,16 @@ class Object:
         if not self.maps[plan.name].info.btf_value_type_id and plan.btf_value_type_id and self.plan.btf is not None:
             self.maps[plan.name].value_codec = Codecs(self.plan.btf).of(plan.btf_value_type_id)
 
-    def _load_prog(self, plan: ProgPlan, log_level: int) -> None:
-        assert self.client is not None
+    def load_prog(self, name: str, log_level: int = 0) -> Prog:
+        """Load one more program of an object that is loaded (with `progs=()`, say). A refusal carries the log."""
+        if self.client is None:
+            raise UserbpfError(f"{self.name} is not loaded")
+        plan = self.plan.progs[name]
         where = f"{self.name}: program {plan.name} (section {plan.section})"
+        if plan.row is None:
+            raise ObjectError(f"{where}: no program type has sections of this name; say it with prog_types")
         kernel = kernel_target() if self.client.kernel is None else None
-        target = attach_target(plan, kernel, where)
+        target = attach_target(plan, plan.row, kernel, where)
         insns = list(plan.insns)
         for ref in plan.references:
             if ref.kind in (Kind.KFUNC, Kind.KSYM):
@@ -259,7 +269,8 @@ class Object:
         except BpfError as e:
             reason = e.strerror or ""
             raise BpfError(e.errno or 0, f"program {plan.name} (section {plan.section}): {reason}", log=e.log) from None
-        self.progs[plan.name] = Prog(self.client, self._own(fd), plan.name, plan.row.prog_type, plan.section, log)
+        prog = self.progs[name] = Prog(self.client, self._own(fd), name, plan.row.prog_type, plan.section, log)
+        return prog
 
     def _fill_slots(self) -> None:
         """The initial content of maps of maps and program arrays."""

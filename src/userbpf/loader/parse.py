@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
+from userbpf.abi.enums import ProgType
 from userbpf.btf import Btf, DataSec
 from userbpf.btf.ext import BtfExt, CoreRelo, parse_ext
 from userbpf.errors import AsmError, BtfError, ObjectError
@@ -19,11 +20,13 @@ from userbpf.isa.insn import Insn, decode
 from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE
 from userbpf.loader.blueprint import Kind, ObjectPlan, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget, relocate
-from userbpf.loader.elf import Elf, ElfSection, Relocation, read_elf
+from userbpf.loader.elf import Elf, ElfSection, Relocation, Symbol, read_elf
 from userbpf.loader.externs import KSYMS, settle_ksyms
+from userbpf.loader.legacy import SECTION as LEGACY_MAPS
 from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables
-from userbpf.spec.sections import section_of
+from userbpf.spec.sections import Section, section_of
 
+ProgTypes = Mapping[str, ProgType]
 Place = Callable[["Function"], int]  # puts a function into the program, once; its first slot
 LDDW = 0x18
 CALL = 0x85
@@ -45,8 +48,9 @@ class Function:
 class _Object:
     """An object file on its way to a blueprint."""
 
-    def __init__(self, data: bytes, name: str, target: CoreTarget | None) -> None:
+    def __init__(self, data: bytes, name: str, target: CoreTarget | None, prog_types: ProgTypes) -> None:
         self.name = name
+        self.prog_types = prog_types
         self.elf: Elf = read_elf(data, name)
         self.target = target
         self.btf: Btf | None = None
@@ -57,7 +61,7 @@ class _Object:
         self.starts = {index: [f.start for f in fs] for index, fs in self.functions.items()}
         self.maps = declared_maps(self.elf, self.btf, name)
         self.data = data_sections(self.elf, self.btf, PurePath(name).name.split(".")[0])
-        self.map_section = self.elf.named(".maps")
+        self.map_sections = [s for s in self.elf.sections if s.name in (".maps", LEGACY_MAPS)]
         if self.btf is not None:
             kconfig = kconfig_section(self.btf, PurePath(name).name.split(".")[0])
             if kconfig is not None:
@@ -90,7 +94,7 @@ class _Object:
             except AsmError as e:
                 raise ObjectError(f"{self.name}: section {section.name}: {e}") from e
             symbols = [s for s in self.elf.symbols if s.section == section.index and s.kind == "FUNC"]
-            for s in sorted(symbols, key=lambda s: s.value):
+            for s in sorted(symbols, key=lambda s: s.value) or self._untyped(section):
                 end = s.value + s.size
                 if s.value % 8 or s.size % 8 or not s.size or end > len(section.data):
                     raise ObjectError(f"{self.name}: section {section.name}: function {s.name} has impossible bounds")
@@ -98,6 +102,17 @@ class _Object:
                     Function(s.name, section, s.value, end, s.bind != "LOCAL", insns[s.value // 8 : end // 8])
                 )
         return out
+
+    def _untyped(self, section: ElfSection) -> list[Symbol]:
+        """Functions of a compiler that gave its symbols neither type nor size: each goes up to the next."""
+        found = sorted(
+            (s for s in self.elf.symbols if s.section == section.index and s.kind == "NOTYPE" and s.bind != "LOCAL"),
+            key=lambda s: s.value,
+        )
+        if not found or found[0].value:
+            found.insert(0, Symbol(section.name, "NOTYPE", "GLOBAL", section.index, 0, 0))
+        ends = [*(s.value for s in found[1:]), len(section.data)]
+        return [replace(s, size=end - s.value) for s, end in zip(found, ends, strict=True)]
 
     def function_at(self, section: int, off: int, caller: Function, pc: int) -> Function:
         """The function that begins at an offset."""
@@ -117,12 +132,16 @@ class _Object:
             text += f" (line {last.line}: {self.btf.string(last.line_off).strip()})"
         return text
 
+    def row_of(self, section: str) -> Section | None:
+        """What a section's name says of its programs; None where it says nothing."""
+        given = self.prog_types.get(section)
+        return Section(section, given) if given is not None else section_of(section)
+
     # --- a program ---------------------------------------------------------------------------------------------------------
 
     def program(self, function: Function) -> ProgPlan:
         """The function with all it calls."""
-        row = section_of(function.section.name)
-        assert row is not None
+        row = self.row_of(function.section.name)
         name = function.section.name.removeprefix("?")
         plan = ProgPlan(function.name, function.section.name, row, name.partition("/")[2], [])
         plan.autoload = not function.section.name.startswith("?")
@@ -197,9 +216,9 @@ class _Object:
         section = self.elf.sections[s.section] if 0 < s.section < len(self.elf.sections) else None
         if section is None:
             raise ObjectError(f"{self.where(f, pc)}: {s.name} is in no section")
-        if section is self.map_section:
+        if section in self.map_sections:
             if s.name not in self.maps:
-                raise ObjectError(f"{self.where(f, pc)}: {s.name or 'the symbol'} is no map of section .maps")
+                raise ObjectError(f"{self.where(f, pc)}: {s.name or 'the symbol'} is no map of section {section.name}")
             plan.references.append(Reference(base + pc, Kind.MAP, s.name))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_MAP_FD, imm=0)
         elif section.name in self.data:
@@ -238,10 +257,15 @@ class _Object:
             raise ObjectError(f"{self.where(f, pc)}: CO-RE relocation {relo.access}: {e}") from e
 
 
-def parse_object(data: bytes, name: str, target: CoreTarget | None = None) -> ObjectPlan:
-    """The blueprint of an object file; ObjectError names file, section, symbol and line. `target`: types for CO-RE."""
+def parse_object(
+    data: bytes, name: str, target: CoreTarget | None = None, prog_types: ProgTypes | None = None
+) -> ObjectPlan:
+    """The blueprint of an object file; ObjectError names file, section, symbol and line.
+
+    `target`: types for CO-RE. `prog_types`: program types of sections whose names do not say them.
+    """
     try:
-        return _parse(data, name, target)
+        return _parse(data, name, target, prog_types or {})
     except BtfError as e:
         raise ObjectError(f"{name}: {e}") from e
     except RecursionError as e:
@@ -250,15 +274,13 @@ def parse_object(data: bytes, name: str, target: CoreTarget | None = None) -> Ob
         raise ObjectError(f"{name}: malformed: {e}") from e
 
 
-def _parse(data: bytes, name: str, target: CoreTarget | None) -> ObjectPlan:
-    obj = _Object(data, name, target)
+def _parse(data: bytes, name: str, target: CoreTarget | None, prog_types: ProgTypes) -> ObjectPlan:
+    obj = _Object(data, name, target, prog_types)
     progs: dict[str, ProgPlan] = {}
     for functions in obj.functions.values():
         for f in functions:
             if f.section.name == ".text" or not f.is_global:
                 continue
-            if section_of(f.section.name) is None:
-                raise ObjectError(f"{name}: section {f.section.name}: no program type has sections of this name")
             progs[f.name] = obj.program(f)
     licence = obj.elf.named("license")
     text = licence.data.split(b"\0")[0].decode("latin-1") if licence is not None else ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from userbpf import linux
+from userbpf.abi.enums import ProgType
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC
 from userbpf.loader import Object
@@ -282,7 +283,6 @@ def test_information_about_functions_and_lines(source: Sources, transport: str) 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('SEC("nonsense") int f(void *c) { return 0; }', "section nonsense: no program type"),
         ('int g(void *); SEC("xdp") int f(void *c) { return g(c); }', r"section xdp: f\+\d+ \(line 4.*call of g"),
         ('extern int e; SEC("xdp") int f(void *c) { return e; }', r"section xdp: f\+\d+.*extern e is not known"),
         (
@@ -297,6 +297,18 @@ def test_errors_name_the_place(source: Sources, text: str, reason: str) -> None:
     with pytest.raises(ObjectError, match=reason) as e:
         source.open(text)
     assert "it.bpf.c" in str(e.value)
+
+
+def test_sections_of_no_convention(source: Sources, transport: str, tmp_path: Path) -> None:
+    text = 'SEC("nonsense") int f(void *c) { return 0; } SEC("xdp") int g(void *c) { return 2; }'
+    obj = source.open(text)
+    assert obj.plan.progs["f"].type_name == "UNSPEC"
+    with obj.load(transport, progs=["g"]):
+        assert list(obj.progs) == ["g"]
+        with pytest.raises(ObjectError, match=r"it\.bpf\.c: program f \(section nonsense\): no program type"):
+            obj.load_prog("f")
+    with Object.open(tmp_path / "it.bpf.c", prog_types={"nonsense": ProgType.SCHED_CLS}).load(transport) as obj:
+        assert obj.progs["f"].prog_type == ProgType.SCHED_CLS
 
 
 def test_refusals_carry_the_log(source: Sources, transport: str) -> None:
@@ -430,3 +442,26 @@ def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_names_of_section_maps(section: str, name: str) -> None:
     assert section_map_name("xdp_synchronised", section) == name
+
+
+def old_maps(**definitions: str) -> str:
+    text = "struct old { unsigned type, key, value, entries, flags, inner, numa; };"
+    place = '__attribute__((section("maps"), used))'
+    return text + "".join(f"struct old {name} {place} = {{{words}}};" for name, words in definitions.items())
+
+
+def test_maps_from_before_btf(source: Sources, transport: str) -> None:
+    obj = source.open(
+        old_maps(counts="1, 4, 8, 3, 0", names="2, 4, 16, 5, 0")
+        + 'SEC("xdp") int f(struct xdp_md *c) { int k = 2; long *v = bpf_map_lookup_elem(&names, &k);'
+        " v = bpf_map_lookup_elem(&counts, &k); if (v) *v += 7; return 2; }"
+    )
+    with obj.load(transport):
+        shapes = {m.name: (int(m.map_type), m.value_size, m.max_entries) for m in obj.maps.values()}
+        assert shapes == {"counts": (1, 8, 3), "names": (2, 16, 5)}
+    with pytest.raises(ObjectError, match="its inner map is not defined"):
+        source.open(old_maps(outer="12, 4, 4, 3, 0, 9") + 'SEC("xdp") int f(void *c) { return 2; }')
+    with pytest.raises(ObjectError, match="section maps: definitions of 8 bytes"):
+        source.open(
+            'struct { int a, b; } m __attribute__((section("maps"), used)) = {1};SEC("xdp") int f(void *c) { return 2; }'
+        )
