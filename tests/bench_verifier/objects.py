@@ -28,7 +28,7 @@ from userbpf.spec.sections import section_of
 
 PROCESSED = re.compile(r"processed (\d+) insns")
 TIME = re.compile(r"verification time (\d+) usec")
-STATISTICS = ("processed ", "verification time", "stack depth")
+NO_MESSAGE = ("processed ", "verification time", "stack depth", "; ")
 WORDS = (
     ("xdp", ProgType.XDP),
     ("sock", ProgType.SOCKET_FILTER),
@@ -67,8 +67,8 @@ def outcome_of(log: str, out: Outcome) -> Outcome:
 
 
 def last_message(e: BpfError) -> str:
-    lines = [ln for ln in (e.log or "").splitlines() if ln and not ln.startswith(STATISTICS)]
-    return lines[-1] if lines else str(e.strerror or e)
+    lines = [ln for ln in (e.log or "").splitlines() if ln and not ln.startswith(NO_MESSAGE)]
+    return lines[-1].partition("verification time ")[0] if lines else str(e.strerror or e)
 
 
 def judge(path: Path, transport: str) -> dict[str, Outcome]:

@@ -298,7 +298,9 @@ def _ctx(
     fixed_offset(ck, regno, reg)
     result = ck.ctx_rules.access(ck, off, size, write, sx)
     if result is None:
-        raise Reject(EACCES, f"invalid bpf_context access off={off} size={size}")
+        ck.say(f"invalid bpf_context access off={off} size={size}")
+        ck.line_info(pc)
+        raise Reject(EACCES)
     ck.fact_access(pc, PtrKind.CTX, None, off)
     if write or value < 0:
         return

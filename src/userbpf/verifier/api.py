@@ -189,7 +189,7 @@ class Rejected(BpfError):
         last = [
             line
             for line in log.splitlines()
-            if line and not line.startswith(("processed ", "verification time", "stack depth"))
+            if line and not line.startswith(("processed ", "verification time", "stack depth", "; "))
         ]
         super().__init__(errno, last[-1] if last else "", log)
         self.stats = stats
