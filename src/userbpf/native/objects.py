@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import itertools
 import os
 import re
@@ -19,6 +18,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from userbpf.errors import NativeError
+from userbpf.native.llvm import compiler, library_path
 
 FORMAT: Final = b"userbpf object 1"
 MAX_CACHE_BYTES: Final = 64 << 20
@@ -60,11 +60,10 @@ def cache_key(text: str, opt: int) -> str:
 def fingerprint() -> bytes:
     """The processor and the version of LLVM, found without importing it."""
     llvm = "none"
-    spec = importlib.util.find_spec("llvmlite")
-    if spec is not None and spec.origin:
-        library = os.path.join(os.path.dirname(spec.origin), "binding", "libllvmlite.so")
-        found = os.stat(library if os.path.exists(library) else spec.origin)
-        llvm = f"{found.st_size} {found.st_mtime_ns}"  # a version number takes 25 ms to find
+    library = library_path()
+    if library is not None:
+        found = os.stat(library)
+        llvm = f"{found.st_size} {found.st_mtime_ns}"
     cpu = ""
     try:
         with open("/proc/cpuinfo", encoding="latin-1") as f:
@@ -205,13 +204,18 @@ def optimise(text: str, opt: int) -> tuple[Any, Any]:
         module = binding.parse_assembly(text, binding.create_context())
         module.verify()
     except RuntimeError as e:
-        raise NativeError(f"LLVM refuses the IR: {e}\n{_excerpt(text, str(e))}") from e
+        raise refused(text, e) from e
     if opt:
         tuning = binding.create_pipeline_tuning_options(speed_level=opt)
         tuning.loop_vectorization = tuning.slp_vectorization = opt > 1
         builder = binding.create_pass_builder(machine, tuning)
         builder.getModulePassManager().run(module, builder)
     return module, machine
+
+
+def refused(text: str, error: Exception) -> NativeError:
+    """What is wrong with IR, and where."""
+    return NativeError(f"LLVM refuses the IR: {error}\n{_excerpt(text, str(error))}")
 
 
 def _excerpt(text: str, message: str) -> str:
@@ -224,13 +228,21 @@ def _excerpt(text: str, message: str) -> str:
 
 def emit_object(text: str, opt: int) -> bytes:
     """Compile IR text to a relocatable object file."""
-    with _lock:
-        module, machine = optimise(text, opt)
-        return bytes(machine.emit_object(module))
+    return _emit(text, opt, False)
 
 
 def assembly(text: str, opt: int = 2) -> str:
     """The machine code as text, to look at."""
+    return _emit(text, opt, True).decode()
+
+
+def _emit(text: str, opt: int, as_text: bool) -> bytes:
     with _lock:
-        module, machine = optimise(text, opt)
-        return str(machine.emit_assembly(module))
+        direct = compiler()
+        if direct is None:
+            module, machine = optimise(text, opt)
+            return machine.emit_assembly(module).encode() if as_text else bytes(machine.emit_object(module))
+        try:
+            return direct.compile(text, opt, as_text)
+        except NativeError as e:
+            raise refused(text, e) from None
