@@ -5,7 +5,7 @@
     obj = userbpf.Object.open(path)     an object file or C source: load it, run its programs, read its maps
     userbpf.linux.bpf(cmd, attr)        the same call, to the running Linux
 
-Names are imported when they are first used: `import userbpf` itself costs nothing.
+Names are imported when they are first used: `import userbpf` itself costs nothing, `userbpf.bpf` 0.1 s.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _HOMES = {
     "bpf": "syscall",
     "default_kernel": "kernel",
 }
+_DOORS = ("bpf", "Kernel", "Object", "default_kernel")  # who asks for these means to run programs
 __all__ = [
     "AsmError",
     "BpfError",
@@ -77,6 +78,8 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'userbpf' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"userbpf.{home}"), name)
+    if name in _DOORS:
+        importlib.import_module("userbpf.syscall").ready()
     globals()[name] = value
     return value
 

@@ -26,7 +26,9 @@ def callable_at(addr: int, arity: int, name: str, hold_gil: bool, keep: object) 
 
 @functools.cache
 def _has_c_api() -> bool:
-    return sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    if sys.implementation.name != "cpython":
+        return False
+    return "t" not in sys.abiflags if hasattr(sys, "abiflags") else not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 # --- ctypes ------------------------------------------------------------------------------------------------------------

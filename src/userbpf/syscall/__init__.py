@@ -16,28 +16,45 @@ from userbpf.abi.enums import Cmd
 from userbpf.abi.layout import Layout
 from userbpf.errors import BpfError
 from userbpf.kernel.machine import Kernel, default_kernel
+from userbpf.kernel.usermem import own_memory
 from userbpf.spec.commands import COMMANDS, UNKNOWN_CMD_ERRNO
 from userbpf.syscall.attrs import UserAttr, check, decode
 
-__all__ = ["Kernel", "bpf", "default_kernel", "dispatch"]
-
-__all__ = ["bpf", "default_kernel", "dispatch", "handler_of"]
+__all__ = ["Kernel", "bpf", "default_kernel", "dispatch", "handler_of", "ready"]
 
 Handler = Callable[[Kernel, Any, UserAttr], int]
 
 
 # Modules in the order in which they are asked; the later ones bring verifier, engine and hooks with them.
 NOUNS: Final = ("map", "batch", "btf", "obj", "link", "prog")
+FIRST: Final = {Cmd.PROG_LOAD: "prog", Cmd.PROG_TEST_RUN: "prog"}
+
+# What a program needs from BPF_PROG_LOAD to the end of its first test run and no module above imports at once.
+PATH_OF_A_PROGRAM: Final = (
+    *("userbpf.syscall.prog", "userbpf.helpers", "userbpf.verifier.atomic", "userbpf.engine.jit.program"),
+    *("userbpf.engine.jit.calls", "userbpf.hooks.repeat", "userbpf.hooks.xdp", "userbpf.hooks.skb", "userbpf.hooks.raw"),
+)
 
 
 @cache
 def handler_of(cmd: Cmd) -> Handler:
     """The handler of a command that runs."""
-    for noun in NOUNS:
+    for noun in (FIRST.get(cmd, "map"), *NOUNS):
         found: dict[Cmd, Handler] = importlib.import_module(f"userbpf.syscall.{noun}").HANDLERS
         if cmd in found:
             return found[cmd]
     raise KeyError(cmd)
+
+
+def ready() -> None:
+    """Import and make now what every program needs, so that the first BPF_PROG_LOAD does not wait for it (50 ms)."""
+    for name in PATH_OF_A_PROGRAM:
+        importlib.import_module(name)
+    own_memory()  # on a machine with no machine code in the cache yet, this brings LLVM
+    for cmd in FIRST:
+        attr = COMMANDS[cmd].attr
+        attr.decode(bytes(attr.SIZE))
+        handler_of(cmd)
 
 
 def dispatch(kernel: Kernel, cmd: int, attr: Any, size: int | None = None) -> int:
