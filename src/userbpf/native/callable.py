@@ -24,6 +24,12 @@ def callable_at(addr: int, arity: int, name: str, hold_gil: bool, keep: object) 
     return _through_ctypes(addr, arity, name, hold_gil, keep)
 
 
+def prepare(arity: int, hold_gil: bool) -> None:
+    """Make now what the first `callable_at` of this kind would make (1 ms)."""
+    if _has_c_api():
+        _wrapper(arity, hold_gil)
+
+
 @functools.cache
 def _has_c_api() -> bool:
     if sys.implementation.name != "cpython":

@@ -101,7 +101,7 @@ class Compiler:
         if opt not in self.machines:
             triple = self._asked("GetDefaultTargetTriple")
             target = self._made("GetTargetFromTriple", triple)
-            features = b",".join(sorted(self._asked("GetHostCPUFeatures").split(b","), key=lambda f: f[1:]))
+            features = b",".join(sorted(self._asked("GetHostCPUFeatures").split(b","), key=_name_of))
             cpu = self._asked("GetHostCPUName")
             made = self.call["CreateTargetMachine"](target, triple, cpu, features, opt, b"pic", b"small", 0, 0, b"")
             if not made:
@@ -138,6 +138,11 @@ class Compiler:
             passes = call["buildPerModuleDefaultPipeline"](builder, opt)
             stack.callback(call["DisposeNewModulePassManger"], passes)
             call["RunNewModulePassManager"](passes, module, builder)
+
+
+def _name_of(feature: bytes) -> bytes:
+    """A feature without its + or -."""
+    return feature[1:]
 
 
 def library_path() -> str | None:

@@ -17,6 +17,7 @@ from userbpf.abi.layout import Layout
 from userbpf.errors import BpfError
 from userbpf.kernel.machine import Kernel, default_kernel
 from userbpf.kernel.usermem import own_memory
+from userbpf.native import callable as callable_
 from userbpf.spec.commands import COMMANDS, UNKNOWN_CMD_ERRNO
 from userbpf.syscall.attrs import UserAttr, check, decode
 
@@ -32,7 +33,13 @@ FIRST: Final = {Cmd.PROG_LOAD: "prog", Cmd.PROG_TEST_RUN: "prog"}
 # What a program needs from BPF_PROG_LOAD to the end of its first test run and no module above imports at once.
 PATH_OF_A_PROGRAM: Final = (
     *("userbpf.syscall.prog", "userbpf.helpers", "userbpf.verifier.atomic", "userbpf.engine.jit.program"),
-    *("userbpf.engine.jit.calls", "userbpf.hooks.repeat", "userbpf.hooks.xdp", "userbpf.hooks.skb", "userbpf.hooks.raw"),
+    *(
+        "userbpf.engine.jit.calls",
+        "userbpf.hooks.repeat",
+        "userbpf.hooks.xdp",
+        "userbpf.hooks.skb",
+        "userbpf.hooks.raw",
+    ),
 )
 
 
@@ -50,6 +57,7 @@ def ready() -> None:
     """Import and make now what every program needs, so that the first BPF_PROG_LOAD does not wait for it (50 ms)."""
     for name in PATH_OF_A_PROGRAM:
         importlib.import_module(name)
+    callable_.prepare(2, False)  # a program: context and run context
     own_memory()  # on a machine with no machine code in the cache yet, this brings LLVM
     for cmd in FIRST:
         attr = COMMANDS[cmd].attr
