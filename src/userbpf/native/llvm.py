@@ -101,7 +101,7 @@ class Compiler:
         if opt not in self.machines:
             triple = self._asked("GetDefaultTargetTriple")
             target = self._made("GetTargetFromTriple", triple)
-            features = b",".join(sorted(self._asked("GetHostCPUFeatures").split(b","), key=_name_of))
+            features = ",".join(sorted(self._asked("GetHostCPUFeatures").decode().split(","), key=_name_of)).encode()
             cpu = self._asked("GetHostCPUName")
             made = self.call["CreateTargetMachine"](target, triple, cpu, features, opt, b"pic", b"small", 0, 0, b"")
             if not made:
@@ -140,7 +140,7 @@ class Compiler:
             call["RunNewModulePassManager"](passes, module, builder)
 
 
-def _name_of(feature: bytes) -> bytes:
+def _name_of(feature: str) -> str:
     """A feature without its + or -."""
     return feature[1:]
 
