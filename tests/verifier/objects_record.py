@@ -6,6 +6,8 @@ import json
 import lzma
 
 from bpfcalls import calls_of
+from verifier import fields_cases
+from verifier.fields_cases import RECORDED as FIELDS
 from verifier.objects_rig import RECORDED, Scene, cases
 
 
@@ -16,6 +18,7 @@ def main() -> None:
         err, log, _ = scene.ask(case.prog_type, case.text, **case.more)
         out[case.name] = (err, log)
     RECORDED.write_bytes(lzma.compress(json.dumps(out).encode()))
+    FIELDS.write_text(json.dumps(fields_cases.ask(calls_of("linux")), indent=0) + "\n")
     print(f"{len(out)} cases, {sum(1 for err, _ in out.values() if err)} refused, {RECORDED.stat().st_size} bytes")
 
 

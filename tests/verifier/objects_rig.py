@@ -15,6 +15,7 @@ import json
 import lzma
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +41,8 @@ RDONLY: Final = 1 << 3
 class Types:
     """The BTF of a scene: types of keys, values and functions by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_type: Callable[[Types], object] | None = None) -> None:
+        self.with_type = with_type
         b = self.builder = Builder()
         self.ids: dict[str, int] = {"void": 0}
         put = self.ids.__setitem__
@@ -74,9 +76,9 @@ class Types:
         put("mask_val", b.struct("mask_val", [("cnt", u64), ("mask", mask)]))
         # an object of the program's own, on lists and trees
         put(
-            "node",
+            "own_node",
             b.struct(
-                "node",
+                "own_node",
                 [
                     ("key", u64),
                     ("list", self.ids["list_node"]),
@@ -95,12 +97,58 @@ class Types:
             "graph_val",
             [("lock", self.ids["spin"]), ("head", self.ids["list_head"]), ("root", self.ids["rb_root"]), ("n", u64)],
         )
-        b.decl_tag("contains:node:list", graph, 1)
-        b.decl_tag("contains:node:tree", graph, 2)
+        b.decl_tag("contains:own_node:list", graph, 1)
+        b.decl_tag("contains:own_node:tree", graph, 2)
         put("graph_val", graph)
+        self._odd_values()
         no_proto = b.proto(i32, [])
         put("main", b.func("main", no_proto, 1))
         put("cb", b.func("cb", b.proto(i32, []), 0))
+
+    def _odd_values(self) -> None:
+        """Values that maps of some types, or all, refuse, or whose fields do not count."""
+        b, ids = self.builder, self.ids
+        u64, u32 = ids["u64"], ids["u32"]
+        ids["lpm"] = b.struct("lpm", [("len", u32), ("data", u32)])
+
+        value = self.value
+        value("res_val", ("n", "u64"), ("lock", "res_spin"))
+        value("tw_val", ("n", "u64"), ("tw", "task_work"))
+        value("two_ref", ("a", "refcount"), ("b", "refcount"))
+        value("ref_val", ("n", "u64"), ("ref", "refcount"))
+        value("nodev", ("n", "u64"), ("list", "list_node"))
+        value("two_res", ("a", "res_spin"), ("b", "res_spin"))
+        value("two_timer", ("a", "timer"), ("b", "timer"))
+        ids["timers"] = b.array(ids["timer"], 1)
+        ids["timers2"] = b.array(ids["timer"], 2)
+        value("arr_timer", ("n", "u64"), ("a", "timers"))
+        value("arr2_timer", ("n", "u64"), ("a", "timers2"))
+        value("nested", ("n", "u64"), ("in", "lock_val"))
+        value("deep", ("n", "u64"), ("in", "nested"), ("t", "timer_val"))
+        packed = b.struct("misal", [("a", u32), ("t", ids["timer"])], 32)
+        b.btf.by_id(packed).members[1].bit_offset = 32  # type: ignore[attr-defined]
+        ids["misal"] = packed
+        ids["unionv"] = b.union("unionv", [("l", ids["spin"]), ("n", u64)])
+        value("uval", ("n", "u64"), ("u", "unionv"))
+        ids["uptr"] = b.pointer(b.type_tag("uptr", ids["plain"]))
+        value("uptr_val", ("n", "u64"), ("u", "uptr"))
+        ids["badk"] = b.pointer(b.type_tag("kptr", ids["no_such_struct"]))
+        value("kptr_bad", ("n", "u64"), ("k", "badk"))
+        ids["taskp"] = b.pointer(b.type_tag("kptr", ids["task_struct"]))
+        ids["taskps"] = b.array(ids["taskp"], 3)
+        value("arr_kptr", ("n", "u64"), ("k", "taskps"))
+        value("twokptr", ("k", "taskp"), ("l", "taskp"))
+        ids["intp"] = b.pointer(b.type_tag("kptr", ids["int"]))
+        value("kptr_int", ("k", "intp"))
+        ids["othertag"] = b.pointer(b.type_tag("user", ids["task_struct"]))
+        value("kptr_other", ("k", "othertag"))
+        if self.with_type is not None:
+            self.with_type(self)
+
+    def value(self, name: str, *fields: tuple[str, str], size: int | None = None) -> int:
+        """A struct of fields (name, type)."""
+        self.ids[name] = self.builder.struct(name, [(field, self.ids[kind]) for field, kind in fields], size)
+        return self.ids[name]
 
     def __getitem__(self, name: str) -> int:
         return self.ids[name]
@@ -116,6 +164,7 @@ class MapOf:
     flags: int = 0
     key: str = "int"
     plain: tuple[int, int] | None = None  # key and value sizes of a map without BTF
+    inner: str = ""  # what a map of maps holds
 
 
 MAPS: Final[dict[str, MapOf]] = {
@@ -138,6 +187,9 @@ MAPS: Final[dict[str, MapOf]] = {
     "graph": MapOf(MapType.ARRAY, "graph_val", 1),
     "ring": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
     "ring2": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
+    "tmaps": MapOf(MapType.ARRAY_OF_MAPS, plain=(4, 4), inner="timer"),
+    "lmaps": MapOf(MapType.HASH_OF_MAPS, plain=(4, 4), inner="lock"),
+    "nobtf": MapOf(MapType.HASH, plain=(4, 24)),
     "uring": MapOf(MapType.USER_RINGBUF, plain=(0, 0), entries=4096),
     "tails": MapOf(MapType.PROG_ARRAY, plain=(4, 4)),
 }
@@ -162,6 +214,8 @@ class Scene:
 
     def create(self, spec: MapOf, **more: Any) -> int:
         """BPF_MAP_CREATE."""
+        if spec.inner:
+            more["inner_map_fd"] = self.fd(spec.inner)
         if spec.plain is not None:
             return self.calls.map(spec.map_type, *spec.plain, n=spec.entries, map_flags=spec.flags, **more)
         btf = self.types.builder.btf

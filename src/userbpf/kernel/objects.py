@@ -23,6 +23,7 @@ from userbpf.kernel import fds
 from userbpf.kernel.fds import Identity
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.verifier.api import MapShape, VerifiedProg
+from userbpf.verifier.fields import SPIN_LOCK, Record
 
 if TYPE_CHECKING:
     from userbpf.btf import Btf
@@ -109,8 +110,14 @@ class MapObj(KernelObject):
         self.name = map_.name
         self.btf = btf
         self.inner: MapObj | None = None  # *_OF_MAPS: what an inner map must look like
-        self.lock_off: int | None = None  # where in a value its bpf_spin_lock lies
+        self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
         self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
+
+    @property
+    def lock_off(self) -> int | None:
+        """Where in a value its bpf_spin_lock lies."""
+        lock = self.fields.first(SPIN_LOCK) if self.fields is not None else None
+        return lock.off if lock is not None else None
 
     def holds(self) -> Iterator[KernelObject]:
         if self.btf is not None:

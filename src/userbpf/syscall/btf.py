@@ -15,6 +15,7 @@ from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.log import UserLog
+from userbpf.verifier import fields
 
 BTF_MAX_SIZE: Final = 16 << 20
 TRUE_SIZE_OFF: Final = BtfLoadAttr.offset_of("btf_log_true_size")
@@ -34,6 +35,11 @@ def btf_load(kernel: Kernel, attr: BtfLoadAttr, out: UserAttr) -> int:
     data = kernel.memory.read(attr.btf, attr.btf_size)
     try:
         btf, text = check.load(data, attr.btf_log_level)
+        try:
+            fields.check_structs(btf, fields.KernelNames())
+        except BpfError as e:
+            e.log = text
+            raise
     except BpfError as e:
         raise BpfError(log.finish(kernel.memory, out, TRUE_SIZE_OFF, e.log) or e.errno or EINVAL, log=e.log) from None
     code = log.finish(kernel.memory, out, TRUE_SIZE_OFF, text)

@@ -23,6 +23,7 @@ from userbpf.spec.maps import MAPS
 from userbpf.syscall import element, mapbtf
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.names import object_name
+from userbpf.verifier import fields
 
 ENOTSUPP: Final = 524
 NUMA_NO_NODE: Final = 0xFFFFFFFF
@@ -53,7 +54,8 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
     attr.map_flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY)  # of the fd, not of the map
     made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.map if inner is not None else None), btf)
     made.inner = inner
-    made.lock_off = mapbtf.lock_offset(btf.btf, attr.btf_value_type_id) if btf is not None else None
+    if btf is not None:
+        made.fields = fields.of_map(btf.btf, attr.btf_value_type_id, fields.KernelNames())
     return kernel.new_fd(kernel.admit(made), mode)
 
 

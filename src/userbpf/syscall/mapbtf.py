@@ -7,10 +7,11 @@ from typing import Final
 
 from userbpf.abi.attrs import MapCreateAttr
 from userbpf.abi.enums import MapType
-from userbpf.btf import Array, Btf, DataSec, Int, Struct, Type
+from userbpf.btf import Btf, DataSec, Int, Struct, Type
 from userbpf.errors import BpfError, BtfError
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj
+from userbpf.verifier import fields
 
 ENOTSUPP: Final = 524
 # map types whose keys and values are not described by BTF; asked of Linux 6.18
@@ -45,6 +46,7 @@ def check(kernel: Kernel, attr: MapCreateAttr) -> BtfObj | None:
     if key is None and kind not in (NO_BTF | INDEXED | KEYLESS):
         raise BpfError(EINVAL)
     value = _sized(obj.btf, value_id, attr.value_size)
+    fields.check_map(fields.of_map(obj.btf, value_id, fields.KernelNames()), kind, attr.map_flags)
     if kind in NO_BTF:
         raise BpfError(ENOTSUPP)
     if kind in INDEXED and not _is_index(obj.btf, key, value, attr):
@@ -72,32 +74,3 @@ def _is_index(btf: Btf, key: Type | None, value: Type, attr: MapCreateAttr) -> b
     if key is None:
         return attr.map_type == MapType.ARRAY and attr.max_entries == 1 and isinstance(value, DataSec)
     return isinstance(key, Int) and key.bits == 32 and key.offset == 0
-
-
-def lock_offset(btf: Btf | None, value_type_id: int) -> int | None:
-    """Byte offset of the bpf_spin_lock in a value, None where there is none."""
-    if btf is None or not value_type_id:
-        return None
-    try:
-        return _find(btf, value_type_id, "bpf_spin_lock", 0)
-    except BtfError:
-        return None
-
-
-def _find(btf: Btf, type_id: int, name: str, base: int) -> int | None:
-    value = btf.resolve(type_id)
-    if isinstance(value, Struct):
-        if value.name == name:
-            return base
-        for member in value.members:
-            found = _find(btf, member.type, name, base + member.offset)
-            if found is not None:
-                return found
-    if isinstance(value, Array):
-        return None
-    if isinstance(value, DataSec):
-        for var in value.vars:
-            found = _find(btf, getattr(btf.by_id(var.type), "type", 0), name, base + var.offset)
-            if found is not None:
-                return found
-    return None

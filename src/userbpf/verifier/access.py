@@ -239,7 +239,7 @@ def _map_value(
         _no_leak(ck, value, "map")
     map_permission(use, reg[3] + reg[1].value + off if not reg[1].mask else reg[3] + off, size, write)
     region(ck, regno, reg, reg[3] + off, size, use.shape.value_size, False)
-    ck.check_special_fields(use, regno, reg, off, size, write)
+    ck.check_special_fields(use, regno, reg, off, size, False)
     val = reg[1]
     at = None if val.mask else reg[3] + val.value + off
     ck.fact_access(pc, PtrKind.MAP_VALUE, use, at)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId
-from userbpf.verifier import access, btf_info, precision
+from userbpf.verifier import access, btf_info, locks, precision, timers
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     CTX,
@@ -63,6 +63,9 @@ def call(the_call: Call) -> int | None:
     """The helper runs a function of the program before it returns; None: go on behind the call too."""
     ck = the_call.ck
     helper = the_call.row.id
+    if helper == HelperId.timer_set_callback:
+        timers.set_callback(the_call)
+        return None
     setup = _SETUPS.get(helper)
     if setup is None:
         raise Reject(EINVAL, f"callbacks of {the_call.name} are not supported")
@@ -203,6 +206,7 @@ def _memory_argument(ck: Checker, number: int, reg: Reg, size: int) -> Reject | 
 def call_global(ck: Checker, pc: int, number: int) -> int:
     """Checked once elsewhere; here only the arguments count, and r0 is any number."""
     wrong = check_arguments(ck, number)
+    locks.no_global(ck)
     assert ck.prog_btf is not None
     func = ck.prog_btf.funcs[number]
     if wrong:

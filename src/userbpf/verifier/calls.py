@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, callbacks
+from userbpf.verifier import access, callbacks, locks, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
@@ -78,6 +78,7 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
     if src == PSEUDO_KFUNC:
         raise Reject(EINVAL, f"calling kernel function #{imm} is not supported")
     name = f"{helper_name(imm)}#{imm}"
+    locks.no_helper(ck, imm)
     try:
         row = HELPERS.get(HelperId(imm))
     except ValueError:
@@ -96,6 +97,7 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
     helper = row
 
     def call_helper(ck: Checker) -> int:
+        locks.no_helper(ck, imm)
         return Call(ck, pc, helper, args).check()
 
     return call_helper
@@ -165,12 +167,12 @@ def map_value_found(reg: Reg) -> Reg:
     use: MapUse = reg[4][0]
     kind = use.shape.map_type
     if use.inner is not None:
-        return (MAP_PTR, ZERO, 0, 0, (use.inner, 0))
+        return (MAP_PTR, ZERO, 0, 0, timers.inner_map(use.inner, reg[2]))
     if kind == MapType.XSKMAP:
         return (XDP_SOCK, ZERO, 0, 0, 0)
     if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
         return (SOCKET, ZERO, 0, 0, reg[4][1])
-    return (MAP_VALUE, reg[1], 0, reg[3], reg[4])
+    return (MAP_VALUE, reg[1], reg[2] if locks.in_value(use) else 0, reg[3], reg[4])
 
 
 # --- subprograms -------------------------------------------------------------------------------------------------------------
@@ -206,7 +208,9 @@ def exit_step(pc: int) -> Step:
             leak(ck, "BPF_EXIT instruction in main prog")
         from userbpf.verifier import results
 
-        if st.frames[0].subprog:
+        if st.frames[0].in_async:
+            results.check_async_return(ck)
+        elif st.frames[0].subprog:
             results.check_subprog_return(ck)
         else:
             results.check_return(ck)

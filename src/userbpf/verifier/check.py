@@ -17,7 +17,7 @@ from typing import Final
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, attach, btf_info, calls, dynptr, jump, maps, precision, prune, results
+from userbpf.verifier import access, alu, attach, btf_info, calls, dynptr, fields, jump, maps, precision, prune, results
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
 from userbpf.verifier.btfptr import BtfContext
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
@@ -45,7 +45,7 @@ from userbpf.verifier.regs import (
     known,
     scalar,
 )
-from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, EPERM, Reject
+from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, EPERM, Reject
 from userbpf.verifier.stack import STORE_IMM
 from userbpf.verifier.state import Frame, Hist, State
 
@@ -105,6 +105,8 @@ class Checker:
         self._kernel_btf: Btf | None = None
         self._kernel_btf_asked = False
 
+        self.kernel_names = fields.KernelNames()
+        self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}
         self.keep_alive: list[MapShape] = []
@@ -128,6 +130,7 @@ class Checker:
 
         self.prog_btf: btf_info.ProgBtf | None = None
         self.loop_inline: dict[int, bool] = {}
+        self.async_subprogs: set[int] = set()
         self._movers: set[int] | None = None
 
         self.scratch_regs = 0
@@ -327,6 +330,20 @@ class Checker:
         if len(self.pushed) > MAX_BRANCHES:
             raise Reject(E2BIG, f"The sequence of {len(self.pushed)} jumps is too complex.")
         return other
+
+    def push_program(self, frame: Frame, prev: int) -> None:
+        """Check a path of its own later: a function that nothing in the program calls."""
+        st = State()
+        start = self.cfg.starts[frame.subprog]
+        frame.regs[10] = _FP
+        frame.instance = self.live_stack.instance((), start, None, -1)
+        st.frames = [frame]
+        st.first_pc = 0  # as Linux says it; no number that is traced back comes from before the function
+        st.last_pc = -1
+        self.scratch_all()
+        self.pushed.append(Pushed(st, start, prev, self.log.mark()))
+        if len(self.pushed) > MAX_BRANCHES:
+            raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex for async cb.")
 
     def bucket(self, pc: int) -> prune.Kept:
         key = ((pc ^ self.frame.callsite) & 0xFFFFFFFF) % len(self.insns)
@@ -569,8 +586,10 @@ class Checker:
     def map_value_found(self, reg: Reg) -> Reg:
         return calls.map_value_found(reg)
 
-    def check_special_fields(self, use: MapUse, regno: int, reg: Reg, off: int, size: int, write: bool) -> None:
+    def check_special_fields(self, use: MapUse, regno: int, reg: Reg, off: int, size: int, by_helper: bool) -> None:
         """Locks, timers and kernel pointers inside a value may not be touched directly."""
+        if use.fields is not None:
+            fields.forbid(use.fields, reg, off, size, by_helper)
 
     def destroy_special(self, frame: Frame, index: int) -> None:
         """A slot that holds an object of the kernel's is about to be overwritten."""

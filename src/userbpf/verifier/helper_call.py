@@ -25,7 +25,7 @@ from userbpf.spec.argtypes import (
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, callbacks, dynptr, stack
+from userbpf.verifier import access, callbacks, dynptr, locks, stack, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.domain import Val, from_range, from_srange
 from userbpf.verifier.maps import MapUse
@@ -111,8 +111,6 @@ _PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE
 # argument kinds whose checking is not here yet: calls that need them are refused
 UNSUPPORTED: Final = frozenset(
     (
-        ArgBase.PTR_TO_SPIN_LOCK,
-        ArgBase.PTR_TO_TIMER,
         ArgBase.KPTR_XCHG_DEST,
         ArgBase.PTR_TO_PERCPU_BTF_ID,
         ArgBase.PTR_TO_BTF_ID,
@@ -125,8 +123,8 @@ class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "dynptr", "key", "map", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size", "size_max",
-        "subprog",
+        "args", "ck", "dynptr", "key", "map", "map_uid", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size",
+        "size_max", "subprog",
     )  # fmt: skip
 
     def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
@@ -136,6 +134,7 @@ class Call:
         self.args = args
         self.name = f"bpf_{row.name}#{int(row.id)}"
         self.map: MapUse | None = None
+        self.map_uid = 0
         self.raw: tuple[int, int] | None = None  # (register, bytes) that the helper fills
         self.ref = 0
         self.release = 0
@@ -273,7 +272,7 @@ class Call:
         elif kind == MAP_VALUE:
             access.map_permission(reg[4][0], reg[3], size, write)
             access.region(ck, number, reg, reg[3], size, reg[4][0].shape.value_size, zero_ok)
-            ck.check_special_fields(reg[4][0], number, reg, 0, size, write)
+            ck.check_special_fields(reg[4][0], number, reg, 0, size, True)
         elif base == MEM and not kind & MAYBE_NULL:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
@@ -400,7 +399,7 @@ class Call:
             kind, extra = MEM | (RINGBUF if row.ret.flags & MEM_RINGBUF else 0), (self.mem_size, 0)
         else:
             raise Reject(EINVAL, f"return type {base.c_name} of {self.name} is not supported")
-        rid = ck.new_id() if null else 0
+        rid = ck.new_id() if null or (kind == MAP_VALUE and self.map is not None and locks.in_value(self.map)) else 0
         ref = 0
         if row.casts:
             ref = self.ref
@@ -413,7 +412,7 @@ class Call:
         if kind & BASE_MASK == MEM:
             extra = (self.mem_size, ref)
         elif kind == MAP_VALUE:
-            extra = (self.map, ref)
+            extra = (self.map, ref, self.map_uid) if self.map_uid else (self.map, ref)
         elif kind in SOCK_TYPES:
             extra = ref
         ck.regs[0] = (kind | null, ZERO, rid, 0, extra)
@@ -464,7 +463,10 @@ class Call:
 
     # --- one kind of argument each ---------------------------------------------------------------------------------------
     def arg_map(self, number: int, reg: Reg, arg: Arg) -> None:
+        if self.row.id == _H.timer_init:
+            timers.same_map(self, number, reg)
         self.map = reg[4][0]
+        self.map_uid = timers.uid(reg)
 
     def arg_key(self, number: int, reg: Reg, arg: Arg) -> None:
         if self.map is None:
@@ -538,6 +540,8 @@ HANDLERS: Final[dict[ArgBase, Callable[[Call, int, Reg, Arg], None]]] = {
     ArgBase.PTR_TO_FUNC: Call.arg_func,
     ArgBase.PTR_TO_CONST_STR: Call.arg_str,
     ArgBase.PTR_TO_DYNPTR: dynptr.helper_argument,
+    ArgBase.PTR_TO_SPIN_LOCK: locks.helper_argument,
+    ArgBase.PTR_TO_TIMER: timers.helper_argument,
 }
 
 _bounds_known: dict[int, Val] = {}

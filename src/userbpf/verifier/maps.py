@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import MapType
+from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
+from userbpf.verifier import fields
 from userbpf.verifier.api import MapShape
+from userbpf.verifier.fields import KernelNames
 from userbpf.verifier.reject import E2BIG, EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -29,16 +31,17 @@ PSEUDO_MAP_IDX_VALUE: Final = 6
 class MapUse:
     """One used map: its shape, its index in the program's list, and constant content where it has some."""
 
-    __slots__ = ("constant", "flags", "index", "inner", "shape")
+    __slots__ = ("constant", "fields", "flags", "index", "inner", "shape")
 
-    def __init__(self, shape: MapShape, index: int) -> None:
+    def __init__(self, shape: MapShape, index: int, kernel_names: KernelNames) -> None:
         self.shape = shape
+        self.fields = fields.of_map(shape.btf, shape.btf_value_type_id, kernel_names)
         self.index = index
         self.flags = shape.map_flags
         if shape.map_type in (MapType.DEVMAP, MapType.DEVMAP_HASH):
             self.flags |= F_RDONLY_PROG  # programs only look up
         self.constant = bool(shape.map_flags & F_RDONLY_PROG) and shape.frozen and shape.peek is not None
-        self.inner: MapUse | None = MapUse(shape.inner, -1) if shape.inner is not None else None
+        self.inner: MapUse | None = MapUse(shape.inner, -1, kernel_names) if shape.inner is not None else None
 
     def peek(self, off: int, size: int) -> bytes | None:
         if self.shape.peek is None or off < 0 or off + size > self.shape.value_size * self.shape.max_entries:
@@ -153,16 +156,38 @@ def _lookup(ck: Checker, insn: Insn, by_token: dict[int, MapUse]) -> MapUse:
     if use is None:
         if len(ck.maps) >= MAX_USED_MAPS:
             raise Reject(E2BIG, f"The total number of maps per program has reached the limit of {MAX_USED_MAPS}")
-        use = by_token[key] = MapUse(shape, len(ck.maps))
+        use = by_token[key] = MapUse(shape, len(ck.maps), ck.kernel_names)
         ck.keep_alive.append(shape)
-        compatible(ck, shape)
+        compatible(ck, use)
         ck.maps.append(use)
     return use
 
 
-def compatible(ck: Checker, shape: MapShape) -> None:
-    """Maps that a program of this type may not use at all."""
-    # rules that depend on BTF of the value (locks, timers, graphs) are checked where those are supported
+def compatible(ck: Checker, use: MapUse) -> None:
+    """Maps that a program of this type may not use at all, for what lies in their values."""
+    if use.fields is None:
+        return
+    kinds = use.fields.kinds
+    prog_type = ck.req.prog_type
+    tracing = prog_type in TRACING_TYPES
+    if tracing and kinds & set(fields.ROOTS):
+        raise Reject(EINVAL, "tracing progs cannot use bpf_{list_head,rb_root} yet")
+    if kinds & fields.LOCKS:
+        if prog_type is ProgType.SOCKET_FILTER:
+            raise Reject(EINVAL, "socket filter progs cannot use bpf_spin_lock yet")
+        if tracing:
+            raise Reject(EINVAL, "tracing progs cannot use bpf_spin_lock yet")
+    for kind in (fields.TIMER, fields.WORKQUEUE):
+        if tracing and kind in kinds:
+            raise Reject(EINVAL, f"tracing progs cannot use {kind} yet")
 
 
-TRACING_TYPES: Final = frozenset((5, 7, 17, 24, 26))
+TRACING_TYPES: Final = frozenset(
+    (
+        ProgType.KPROBE,
+        ProgType.TRACEPOINT,
+        ProgType.PERF_EVENT,
+        ProgType.RAW_TRACEPOINT,
+        ProgType.RAW_TRACEPOINT_WRITABLE,
+    )
+)

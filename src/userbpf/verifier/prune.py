@@ -102,7 +102,7 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
     if len(old.refs) != len(cur.refs) or old.locks != cur.locks:
         return False
     for mine, other in zip(old.refs, cur.refs, strict=True):
-        if mine.kind != other.kind or not ids.same(mine.id, other.id):
+        if mine.kind != other.kind or mine.ptr is not other.ptr or not ids.same(mine.id, other.id):
             return False
     last = len(old.frames) - 1
     live = ck.cfg.live
@@ -157,7 +157,7 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
         if base in (MEM, BUF):
             if old[4][0] != cur[4][0] or old[4][2:] != cur[4][2:] or not ids.same(old[4][1], cur[4][1]):
                 return False
-        elif old[4][0] is not cur[4][0] or not ids.same(old[4][1], cur[4][1]):
+        elif old[4][0] is not cur[4][0] or old[4][2:] != cur[4][2:] or not ids.same(old[4][1], cur[4][1]):
             return False
         return ids.same(old[2], cur[2])
     if kind in (PACKET, PACKET_META):
@@ -336,7 +336,7 @@ def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
     if ck.cfg.insns[pc].code == 0xE5:
         if old.may_goto_depth != cur.may_goto_depth and states_equal(ck, old, cur, WITHIN):
             return True
-    if old.frames[-1].in_async and old.frames[-1].callback_depth != cur.frames[-1].callback_depth:
+    if old.frames[-1].in_async and old.frames[-1].async_entry != cur.frames[-1].async_entry:
         return False
     if (
         _maybe_looping(old, cur)

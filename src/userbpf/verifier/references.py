@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 
 def leak(ck: Checker, what: str) -> None:
-    """References are still held where none may be."""
-    for ref in ck.st.refs:
-        if ref.kind == "ptr":
-            ck.say(f"Unreleased reference id={ref.id} alloc_insn={ref.pc}")
-    raise Reject(EINVAL, f"{what} would lead to reference leak")
+    """References, or a lock, are still held where none may be."""
+    kept = [ref for ref in ck.st.refs if ref.kind == "ptr"]
+    for ref in kept:
+        ck.say(f"Unreleased reference id={ref.id} alloc_insn={ref.pc}")
+    if kept:
+        raise Reject(EINVAL, f"{what} would lead to reference leak")
+    if any(ref.kind == "lock" for ref in ck.st.refs):
+        raise Reject(EINVAL, f"{what} cannot be used inside bpf_spin_lock-ed region")
 
 
 def release_reference(ck: Checker, ref: int) -> None:

@@ -66,6 +66,8 @@ UNTRUSTED: Final = 0x1000
 RCU: Final = 0x2000
 PERCPU: Final = 0x4000
 USER: Final = 0x8000
+ALLOC: Final = 0x10000  # an object of the program's own
+BORROWED: Final = 0x20000  # ... that is on a list or tree: good while the lock is held
 
 # flags of a scalar's id: `off` is its distance from the id, built by 64-bit or by 32-bit additions
 ADD_CONST64: Final = 1 << 31

@@ -91,6 +91,18 @@ def check_return(ck: Checker) -> None:
     require_range(ck, reg, allowed, "At program exit")
 
 
+def check_async_return(ck: Checker) -> None:
+    """r0 at the end of a function that the kernel calls later."""
+    reg = ck.regs[0]
+    if reg[0] == NOT_INIT:
+        raise Reject(EACCES, "R0 !read_ok")
+    if ck.log.on:
+        ck.scratch_regs |= 1
+    allowed = ck.frame.callback_ret
+    assert allowed is not None
+    require_range(ck, reg, allowed, "At async callback return")
+
+
 def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str) -> None:
     if reg[0] != SCALAR:
         raise Reject(EINVAL, f"{when} the register R0 is not a known value ({type_name(reg[0])})")
@@ -118,10 +130,12 @@ def check_depth(ck: Checker) -> None:
     calls: list[list[tuple[int, int]]] = [[] for _ in subs]
     for pc, insn in enumerate(ck.insns):
         if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
-            calls[cfg.subprog_of[pc]].append((pc, cfg.subprog_of[pc + insn.imm + 1]))
+            callee = cfg.subprog_of[pc + insn.imm + 1]
+            if insn.code == CALL or callee not in ck.async_subprogs:
+                calls[cfg.subprog_of[pc]].append((pc, callee))
     # depth first over call chains, each (function, depth, frames) once; recursion ends at the limit of frames
     seen: set[tuple[int, int, int]] = set()
-    todo: list[tuple[int, int, int]] = [(0, 0, 1)]
+    todo: list[tuple[int, int, int]] = [(0, 0, 1), *((number, 0, 1) for number in sorted(ck.async_subprogs))]
     while todo:
         sub, depth, frames = todo.pop()
         if (sub, depth, frames) in seen:

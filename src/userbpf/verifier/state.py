@@ -22,6 +22,7 @@ class Ref(NamedTuple):
     kind: str
     id: int
     pc: int
+    ptr: object = None  # of a lock: what it lies in
 
 
 class Hist(NamedTuple):
@@ -37,6 +38,7 @@ class Frame:
     """One function being checked."""
 
     __slots__ = (
+        "async_entry",
         "callback_depth",
         "callback_ret",
         "callsite",
@@ -59,6 +61,7 @@ class Frame:
         self.subprog = subprog
         self.in_callback = False
         self.in_async = False
+        self.async_entry = 0  # how many callbacks that run later led here, each set by the one before
         self.callback_depth = 0
         self.callback_ret: tuple[int, int] | None = None
         self.instance: Instance
@@ -74,6 +77,7 @@ class Frame:
         new.subprog = self.subprog
         new.in_callback = self.in_callback
         new.in_async = self.in_async
+        new.async_entry = self.async_entry
         new.callback_depth = self.callback_depth
         new.callback_ret = self.callback_ret
         new.instance = self.instance

@@ -1,0 +1,98 @@
+"""Spin locks: one at a time, given back on every path, and nothing called in between that could sleep or not return.
+
+A held lock is a `Ref` of kind "lock" whose `ptr` is the map (or the structure) it lies in, and whose id is that of the pointer
+through which it was taken: two lookups of one map may give two locks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import HelperId
+from userbpf.verifier import fields, graph
+from userbpf.verifier.regs import MAP_VALUE, Reg
+from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.state import Ref
+
+if TYPE_CHECKING:
+    from userbpf.spec.argtypes import Arg
+    from userbpf.verifier.check import Checker
+    from userbpf.verifier.helper_call import Call
+    from userbpf.verifier.maps import MapUse
+
+LOCK: Final = "lock"
+
+
+def held(ck: Checker) -> Ref | None:
+    """The lock taken last, of those that this path holds."""
+    for ref in reversed(ck.st.refs):
+        if ref.kind == LOCK:
+            return ref
+    return None
+
+
+def no_helper(ck: Checker, number: int) -> None:
+    """With a lock in hand, helpers are not called, but the one that gives it back."""
+    if number != HelperId.spin_unlock and held(ck) is not None:
+        raise Reject(EINVAL, "function calls are not allowed while holding a lock")
+
+
+def no_global(ck: Checker) -> None:
+    """What a global function does is not seen from here."""
+    if held(ck) is not None:
+        ck.say("global function calls are not allowed while holding a lock,")
+        raise Reject(EINVAL, "use static function instead")
+
+
+def where(ck: Checker, number: int, reg: Reg, kind: str) -> object:
+    """A pointer to a lock of a kind; what it lies in."""
+    name = kind.removesuffix("_lock")
+    if reg[1].mask:
+        raise Reject(EINVAL, f"R{number} doesn't have constant offset. {name}_lock has to be at the constant offset")
+    if reg[0] == MAP_VALUE:
+        use: MapUse = reg[4][0]
+        if use.shape.btf is None:
+            raise Reject(EINVAL, f"map '{use.shape.name}' has to have BTF in order to use {name}_lock")
+        record, owner, title = use.fields, use, f"map '{use.shape.name}'"
+    else:
+        record, owner, title = graph.record_of(ck, reg), reg[4][2], f"local '{reg[4][0]}'"
+    field = record.first(kind) if record is not None else None
+    if field is None:
+        raise Reject(EINVAL, f"{title} has no valid {name}_lock")
+    off = reg[3] + reg[1].value
+    if off != field.off:
+        raise Reject(EINVAL, f"off {off} doesn't point to 'struct {name}_lock' that is at {field.off}")
+    return owner
+
+
+def take(ck: Checker, number: int, reg: Reg, pc: int) -> None:
+    """bpf_spin_lock."""
+    owner = where(ck, number, reg, fields.SPIN_LOCK)
+    if held(ck) is not None:
+        raise Reject(EINVAL, "Locking two bpf_spin_locks are not allowed")
+    ck.st.refs = (*ck.st.refs, Ref(LOCK, reg[2], pc, owner))
+
+
+def give_back(ck: Checker, number: int, reg: Reg) -> None:
+    """bpf_spin_unlock: of the lock that was taken; what was only lent under it is gone."""
+    owner = where(ck, number, reg, fields.SPIN_LOCK)
+    lock = held(ck)
+    if lock is None:
+        raise Reject(EINVAL, "bpf_spin_unlock without taking a lock")
+    if lock.id != reg[2] or lock.ptr is not owner:
+        raise Reject(EINVAL, "bpf_spin_unlock of different lock")
+    ck.st.refs = tuple(r for r in ck.st.refs if r is not lock)
+    graph.drop_borrowed(ck)
+
+
+def helper_argument(call: Call, number: int, reg: Reg, arg: Arg) -> None:
+    """An argument of type PTR_TO_SPIN_LOCK."""
+    if call.row.id == HelperId.spin_lock:
+        take(call.ck, number, reg, call.pc)
+    else:
+        give_back(call.ck, number, reg)
+
+
+def in_value(use: MapUse) -> bool:
+    """Whether values of the map have a lock, so that each lookup is told from the others."""
+    return use.fields is not None and bool(use.fields.kinds & fields.LOCKS)
