@@ -36,7 +36,7 @@ def btf_load(kernel: Kernel, attr: BtfLoadAttr, out: UserAttr) -> int:
     try:
         btf, text = check.load(data, attr.btf_log_level)
         try:
-            fields.check_structs(btf, fields.KernelNames())
+            fields.check_structs(btf, fields.KernelNames(kernel.vmlinux))
         except BpfError as e:
             e.log = text
             raise

@@ -46,7 +46,7 @@ def check(kernel: Kernel, attr: MapCreateAttr) -> BtfObj | None:
     if key is None and kind not in (NO_BTF | INDEXED | KEYLESS):
         raise BpfError(EINVAL)
     value = _sized(obj.btf, value_id, attr.value_size)
-    fields.check_map(fields.of_map(obj.btf, value_id, fields.KernelNames()), kind, attr.map_flags)
+    fields.check_map(fields.of_map(obj.btf, value_id, fields.KernelNames(kernel.vmlinux)), kind, attr.map_flags)
     if kind in NO_BTF:
         raise BpfError(ENOTSUPP)
     if kind in INDEXED and not _is_index(obj.btf, key, value, attr):

@@ -105,7 +105,7 @@ class Checker:
         self._kernel_btf: Btf | None = None
         self._kernel_btf_asked = False
 
-        self.kernel_names = fields.KernelNames()
+        self.kernel_names = fields.KernelNames(self.kernel_btf)
         self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}

@@ -9,6 +9,7 @@ Programs touch such fields through helpers only: that is asked for every access 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING, Final
@@ -163,13 +164,14 @@ class KernelNames:
 
     __slots__ = ("_btf",)
 
-    def __init__(self, btf: Btf | None = None) -> None:
+    def __init__(self, btf: Callable[[], Btf | None]) -> None:
         self._btf = btf
 
     def __contains__(self, name: str) -> bool:
         if name in OWNABLE:
             return True
-        return self._btf is not None and self._btf.find(name, Struct) is not None
+        btf = self._btf()
+        return btf is not None and btf.find(name, Struct) is not None
 
 
 class _Finder:
