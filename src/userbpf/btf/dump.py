@@ -305,6 +305,18 @@ class CSource:
             self._announced.add(self.tag_of(t))
             self.parts.append(f"{self._body(t, 0, 0)};\n")
 
+    def write_constants(self) -> None:
+        """Enums without a name that nothing else contains: constants such as BPF_ANY."""
+        contained = set()
+        for t in self.btf.types:
+            if isinstance(t, Composite):
+                contained.update(m.type for m in t.members)
+            elif isinstance(t, (Typedef, Array, Const, Volatile)):
+                contained.add(t.type)
+        for t in self.btf.types:
+            if isinstance(t, Enum) and not t.name and t.id not in contained:
+                self.parts.append(f"{self._body(t, 0, 0)};\n")
+
     def text(self) -> str:
         """All that has been written, one empty line between two definitions."""
         return "\n".join(self.parts)
@@ -313,6 +325,8 @@ class CSource:
 def render_c(btf: Btf, type_ids: Iterable[int] | None = None) -> str:
     """A header with the types given, or all of them, and what they need."""
     out = CSource(btf)
+    if type_ids is None:
+        out.write_constants()
     for type_id in range(1, len(btf)) if type_ids is None else type_ids:
         out.write(type_id)
     return f"{HEAD}\n{out.text()}\n{TAIL}"

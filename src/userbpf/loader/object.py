@@ -223,8 +223,11 @@ class Object:
         if not self.maps[plan.name].info.btf_value_type_id and plan.btf_value_type_id and self.plan.btf is not None:
             self.maps[plan.name].value_codec = Codecs(self.plan.btf).of(plan.btf_value_type_id)
 
-    def load_prog(self, name: str, log_level: int = 0) -> Prog:
-        """Load one more program of an object that is loaded (with `progs=()`, say). A refusal carries the log."""
+    def load_prog(self, name: str, log_level: int = 0, prog_flags: int = 0) -> Prog:
+        """Load one more program of an object that is loaded (with `progs=()`, say). A refusal carries the log.
+
+        `prog_flags` (BPF_F_STRICT_ALIGNMENT ...) come on top of those of the section.
+        """
         if self.client is None:
             raise UserbpfError(f"{self.name} is not loaded")
         plan = self.plan.progs[name]
@@ -247,7 +250,7 @@ class Object:
             insn_cnt=len(insns),
             insns=code.addr,
             license=licence.addr,
-            prog_flags=plan.row.prog_flags,
+            prog_flags=plan.row.prog_flags | prog_flags,
             prog_name=c_name(plan.name),
             expected_attach_type=int(plan.row.attach or 0),
             attach_btf_id=target,

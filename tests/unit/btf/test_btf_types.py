@@ -300,3 +300,13 @@ def test_kernel_btf_parses_and_encodes() -> None:
     assert struct.unpack_from("<H", raw)[0] == 0xEB9F and proto.id < len(btf)
     assert btf.find("int", Int) is not None
     assert any(isinstance(t, DeclTag) for t in btf.types) or any(isinstance(t, Const) for t in btf.types)
+
+
+def test_enums_without_a_name_are_constants() -> None:
+    builder = Builder()
+    builder.enum("", {"BPF_ANY": 0, "BPF_NOEXIST": 1})
+    inner = builder.enum("", {"INSIDE": 5})
+    builder.struct("holder", [("kind", inner)])
+    text = render_c(Btf.parse(builder.encode()))
+    assert "enum {\n\tBPF_ANY = 0,\n\tBPF_NOEXIST = 1,\n};" in text
+    assert text.count("INSIDE") == 1
