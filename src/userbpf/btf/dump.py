@@ -307,7 +307,7 @@ class CSource:
 
     def write_constants(self) -> None:
         """Enums without a name that nothing else contains: constants such as BPF_ANY."""
-        contained = set()
+        contained: set[int] = set()
         for t in self.btf.types:
             if isinstance(t, Composite):
                 contained.update(m.type for m in t.members)
