@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import json
 import lzma
+import os
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from userbpf import linux
-from userbpf.abi.attrs import ProgLoadAttr
+from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
 from userbpf.btf import Btf, Func, Struct, Typedef, Var
 from userbpf.btf.lazy import LazyBtf, read_lazy
 from userbpf.errors import BpfError
@@ -19,7 +20,7 @@ from userbpf.isa.asm import assemble
 from userbpf.isa.insn import encode
 from userbpf.kernel import Kernel
 from userbpf.syscall import dispatch
-from verifier.btf_cases import FUNCS, STRUCTS, TYPEDEFS, VARS, WHOLE, Case, resolved, target_id
+from verifier.btf_cases import FUNCS, MAPS, STRUCTS, TYPEDEFS, VARS, WHOLE, Case, resolved, target_id
 from verifier.btf_excerpt import Excerpt
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -52,7 +53,14 @@ def lines(log: str) -> list[str]:
 
 def load(bpf: Any, case: Case, btf: Btf, level: int = 2) -> tuple[int, list[str]]:
     """errno (0: accepted) and log over one transport."""
-    code = encode(assemble(resolved(case.text, btf)))
+    maps: list[int] = []
+
+    def create(match: re.Match[str]) -> str:
+        kind, key, value, entries = MAPS[match[1]]
+        maps.append(bpf(0, MapCreateAttr(map_type=kind, key_size=key, value_size=value, max_entries=entries)))
+        return str(maps[-1])
+
+    code = encode(assemble(resolved(re.sub(r"\{map:(\w+)\}", create, case.text), btf)))
     insns = ctypes.create_string_buffer(code, len(code))
     licence = ctypes.create_string_buffer(case.licence.encode())
     log = ctypes.create_string_buffer(1 << 18)
@@ -71,16 +79,12 @@ def load(bpf: Any, case: Case, btf: Btf, level: int = 2) -> tuple[int, list[str]
     err = 0
     try:
         fd = bpf(5, attr)
-        _close(fd)
+        maps.append(fd)
     except BpfError as e:
         err = e.errno or 0
+    for fd in maps:
+        os.close(fd)
     return err, lines(log.value.decode("latin-1"))
-
-
-def _close(fd: int) -> None:
-    import os
-
-    os.close(fd)
 
 
 def mine(case: Case, btf: Btf) -> tuple[int, list[str]]:

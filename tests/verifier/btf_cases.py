@@ -16,8 +16,9 @@ def _words(text: str) -> list[str]:
 
 WHOLE: Final = _words("""
     task_struct sk_buff sock tcp_sock file inode dentry linux_binprm cgroup css_set bpf_iter_meta rate_sample
-    bpf_dummy_ops bpf_dummy_ops_state tcp_congestion_ops bpf_map bpf_array bpf_htab request_sock mm_struct
-    ack_sample nf_hook_state file_operations vm_area_struct socket cgroup_subsys_state cred pt_regs
+    bpf_dummy_ops bpf_dummy_ops_state tcp_congestion_ops bpf_map bpf_array bpf_htab bpf_map_ops list_head
+    sock_common request_sock mm_struct ack_sample nf_hook_state file_operations vm_area_struct socket
+    cgroup_subsys_state cred pt_regs
     """)
 TYPEDEFS: Final = _words("""
     btf_trace_sched_switch btf_trace_task_newtask btf_trace_kfree_skb btf_trace_sched_process_exec
@@ -31,6 +32,10 @@ FUNCS: Final = _words("""
 STRUCTS: Final = ("bpf_struct_ops_tcp_congestion_ops", "bpf_struct_ops_bpf_dummy_ops", *WHOLE)
 VARS: Final = ("runqueues", "bpf_prog_active")
 KINDS: Final = {"typedef": Typedef, "func": Func, "struct": Struct, "var": Var}
+
+
+# name -> type, key size, value size, entries
+MAPS: Final = {"array": (2, 4, 8, 4), "hash": (1, 4, 8, 4), "ringbuf": (27, 0, 0, 4096)}
 
 
 class Case(NamedTuple):
@@ -263,4 +268,65 @@ def _others() -> list[Case]:
     return out
 
 
-CASES: Final = [*_trees(), *_attach(), *_iterators(), *_struct_ops(), *_others()]
+_SOURCES: Final = {
+    "trusted": TASK,
+    "rcu": TASK + "r6 = *(u64 *)(r6 +{task_struct.real_parent})\n",
+    "stale": TASK + "r6 = *(u64 *)(r6 +{task_struct.last_wakee})\n",
+    "another structure": TASK + "r6 = *(u64 *)(r6 +{task_struct.mm})\n",
+    "memory": TASK + "r6 = *(u64 *)(r6 +{task_struct.set_child_tid})\n",
+    "offset": TASK + "r6 += 8\n",
+    "structure inside": TASK + "r6 += {task_struct.tasks}\n",
+    "before": TASK + "r6 -= 8\n",
+    "current": "call 158\nr6 = r0\n",
+    "number": "r6 = *(u64 *)(r1 +0)\n",
+    "null": "r6 = 0\n",
+    "stack": "r6 = r10\nr6 += -8\n",
+}
+
+
+def _helpers() -> list[Case]:
+    out = []
+    calls = {
+        "task_pt_regs": "r1 = r6\ncall 175\nr2 = *(u64 *)(r0 +{pt_regs.ip})",
+        "get_task_stack": "r1 = r6\nr2 = r10\nr2 += -64\nr3 = 64\nr4 = 0\ncall 141",
+        "skc_to_tcp_sock": "r1 = r6\ncall 137\nr2 = *(u64 *)(r0 +0)",
+        "sock_from_file": "r1 = r6\ncall 162\nif r0 == 0 goto +1\nr2 = *(u64 *)(r0 +0)",
+        "d_path": "r1 = r6\nr2 = r10\nr2 += -8\nr3 = 8\ncall 147",
+        "probe_read into": "r1 = r6\nr2 = 8\nr3 = 0\ncall 4",
+        "as a key": "r2 = r6\nr1 = map_fd {map:hash} ll\ncall 1",
+        "ringbuf_output from": "r2 = r6\nr1 = map_fd {map:ringbuf} ll\nr3 = 8\nr4 = 0\ncall 130",
+        "get_func_ip": "r1 = r6\ncall 173",
+        "per_cpu_ptr": "r1 = r6\nr2 = 0\ncall 153",
+    }
+    for what, call in calls.items():
+        for source, setup in _SOURCES.items():
+            out.append(Case(f"{what}, {source}", setup + call + END))
+    seq = "r6 = *(u64 *)(r1 +0)\nr6 = *(u64 *)(r6 +{bpf_iter_meta.seq})\nr1 = r6\nr2 = r10\nr2 += -8\n"
+    seq += "*(u64 *)(r10 -8) = 0\nr3 = 8\n"
+    out.append(Case("seq_write", seq + "call 127" + END, target="func:bpf_iter_task", attach=A.TRACE_ITER))
+    out.append(Case("seq_write elsewhere", seq + "call 127" + END))
+    for target in ("bpf_iter_task", "bpf_iter_tcp"):
+        for number in (49, 57):
+            text = f"call {number}{END}"
+            out.append(Case(f"{target} calls {number}", text, target=f"func:{target}", attach=A.TRACE_ITER))
+    for struct, index in (("tcp_congestion_ops", 16), ("tcp_congestion_ops", 17), ("bpf_dummy_ops", 0)):
+        for number in (5, 49, 57, 116):
+            name = f"{struct} {index} calls {number}"
+            out.append(Case(name, f"call {number}{END}", P.STRUCT_OPS, f"struct:{struct}", index))
+    return out
+
+
+def _map_reads() -> list[Case]:
+    out = []
+    for name in ("array", "hash"):
+        for text in (
+            "r2 = *(u32 *)(r6 +{bpf_map.max_entries})", "r2 = *(u64 *)(r6 +{bpf_map.ops})\nr3 = *(u64 *)(r2 +0)",
+            "r2 = *(u64 *)(r6 -8)", "r2 = *(u64 *)(r6 +20000)", "*(u64 *)(r6 +8) = 0", "*(u64 *)(r6 +8) = r6",
+            "r2 = 1\nlock *(u64 *)(r6 +8) += r2", "r6 += 8\nr2 = *(u64 *)(r6 +0)", "r6 += 0\nr2 = *(u64 *)(r6 +8)",
+            "r2 = *(u8 *)(r6 +{bpf_map.max_entries})", "r2 = *(u64 *)(r6 +{bpf_map.key_size})",
+        ):  # fmt: skip
+            out.append(Case(f"{name} {text}", f"r6 = map_fd {{map:{name}}} ll\n{text}{END}", P.KPROBE, "", 0))
+    return out
+
+
+CASES: Final = [*_trees(), *_helpers(), *_map_reads(), *_attach(), *_iterators(), *_struct_ops(), *_others()]

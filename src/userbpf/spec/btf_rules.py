@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from userbpf.abi.enums import MapType
+
 
 def _fields(text: str) -> frozenset[tuple[str, str]]:
     """(structure, member) of words "structure.member"."""
@@ -90,6 +92,35 @@ ITERATORS: Final[dict[str, dict[int, str]]] = {
 }
 
 
+# the structure behind a pointer to a map: programs may read its fields
+_MAP_STRUCTS: Final[dict[str, str]] = {
+    "bpf_array": "ARRAY PERCPU_ARRAY PROG_ARRAY PERF_EVENT_ARRAY CGROUP_ARRAY ARRAY_OF_MAPS",
+    "bpf_htab": "HASH PERCPU_HASH LRU_HASH LRU_PERCPU_HASH HASH_OF_MAPS",
+    "bpf_local_storage_map": "TASK_STORAGE INODE_STORAGE SK_STORAGE CGRP_STORAGE",
+    "bpf_ringbuf_map": "RINGBUF USER_RINGBUF",
+    "bpf_queue_stack": "QUEUE STACK",
+    "bpf_dtab": "DEVMAP DEVMAP_HASH",
+    "bpf_cgroup_storage_map": "CGROUP_STORAGE PERCPU_CGROUP_STORAGE",
+    "bpf_stack_map": "STACK_TRACE",
+    "bpf_stab": "SOCKMAP",
+    "bpf_shtab": "SOCKHASH",
+    "lpm_trie": "LPM_TRIE",
+    "xsk_map": "XSKMAP",
+    "bpf_cpu_map": "CPUMAP",
+    "bpf_bloom_filter": "BLOOM_FILTER",
+    "reuseport_array": "REUSEPORT_SOCKARRAY",
+    "bpf_struct_ops_map": "STRUCT_OPS",
+    "bpf_arena": "ARENA",
+}
+MAP_STRUCTS: Final = {MapType[name]: struct for struct, names in _MAP_STRUCTS.items() for name in names.split()}
+
+# helpers that only some iterators may call
+ITERATOR_ONLY: Final[dict[str, frozenset[str]]] = {
+    "setsockopt": frozenset({"tcp", "unix"}),
+    "getsockopt": frozenset({"tcp", "unix"}),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Writable:
     """What a program may store to in one structure.
@@ -119,6 +150,8 @@ class StructOps:
     null: frozenset[tuple[str, int]] = frozenset()
     narrowed: tuple[tuple[str, str], ...] = ()
     writable: tuple[tuple[str, Writable], ...] = ()
+    helpers: bool = True  # whether its programs may call helpers at all
+    no_helper: frozenset[tuple[str, str]] = frozenset()  # (member, helper)
 
 
 STRUCT_OPS: Final[dict[str, StructOps]] = {
@@ -128,6 +161,7 @@ STRUCT_OPS: Final[dict[str, StructOps]] = {
             "tcp_congestion_ops",
             unsupported=frozenset({"get_info"}),
             narrowed=(("sock", "tcp_sock"),),
+            no_helper=frozenset({("release", "setsockopt"), ("release", "getsockopt")}),
             writable=(
                 (
                     "tcp_sock",
@@ -154,6 +188,7 @@ STRUCT_OPS: Final[dict[str, StructOps]] = {
             "bpf_dummy_ops",
             sleepable=frozenset({"test_sleepable"}),
             null=frozenset({("test_1", 0)}),
+            helpers=False,
             writable=(
                 ("bpf_dummy_ops_state", Writable(first=4, refusal="write access at off {off} with size {size}")),
             ),

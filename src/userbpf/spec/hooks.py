@@ -52,3 +52,9 @@ FMOD_RET: Final = _names("bpf_modify_return_test bpf_modify_return_test2 bpf_mod
 FMOD_RET_SLEEPABLE: Final = _names("bpf_modify_return_test2")
 # error injection is allowed, but the caller may be atomic
 INJECTION_ATOMIC: Final = _names("__filemap_add_folio should_fail_alloc_page should_failslab")
+
+# bpf_d_path takes locks, so only these functions (and iterators, and LSM hooks that may sleep) may call it
+D_PATH: Final = _names("""
+    security_file_permission security_inode_getattr security_file_open security_path_truncate vfs_truncate
+    vfs_fallocate dentry_open vfs_getattr filp_close
+    """)

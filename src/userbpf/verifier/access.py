@@ -119,7 +119,7 @@ def access(
     elif kind == FLOW_KEYS:
         _flow_keys(ck, pc, regno, reg, off, size, write, value)
     elif kind == MAP_PTR:
-        _map_ptr(ck, pc, regno, reg, off, size, write)
+        btfptr.check_map_access(ck, pc, regno, reg, off, size, write, value, sx)
         return
     elif kind & BASE_MASK == BTF_ID and not kind & MAYBE_NULL:
         btfptr.check_access(ck, pc, regno, reg, off, size, write, value, sx)
@@ -127,9 +127,11 @@ def access(
     elif kind & BASE_MASK == BUF and not kind & MAYBE_NULL:
         if write and kind & RDONLY:
             raise Reject(EACCES, f"R{regno} cannot write into {type_name(kind)}")
-        _buffer(ck, pc, regno, reg, off + reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
+        buffer(ck, regno, reg, off + reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
+        ck.fact_access(pc, PtrKind.BTF, None, None)
     elif kind == TP_BUFFER:
-        _buffer(ck, pc, regno, reg, off + reg[3], size, "tracepoint")
+        buffer(ck, regno, reg, off + reg[3], size, "tracepoint")
+        ck.fact_access(pc, PtrKind.BTF, None, None)
     elif kind == ARENA:
         raise Reject(EACCES, f"R{regno} access to arena is not supported")
     else:
@@ -262,10 +264,6 @@ def map_permission(use: MapUse, off: int, size: int, write: bool) -> None:
         raise Reject(EACCES, f"read from map forbidden, value_size={use.shape.value_size} off={off} size={size}")
 
 
-def _map_ptr(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool) -> None:
-    raise Reject(EACCES, f"R{regno} read of struct bpf_map is not supported")
-
-
 # --- context -----------------------------------------------------------------------------------------------------------
 
 
@@ -348,13 +346,12 @@ def _mem(
     ck.fact_access(pc, PtrKind.MEM, None, None)
 
 
-def _buffer(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, what: str) -> None:
+def buffer(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) -> None:
     """Memory whose size is asked when the program is attached; here only the offset must be a constant."""
     if off < 0:
         raise Reject(EACCES, f"R{regno} invalid {what} buffer access: off={off}, size={size}")
     if reg[1].mask or reg[1].value:
         raise Reject(EACCES, f"R{regno} invalid variable buffer offset: off={off}, var_off={tnum_text(reg[1])}")
-    ck.fact_access(pc, PtrKind.BTF, None, None)
 
 
 def known_offset(reg: Reg) -> int | None:

@@ -88,6 +88,7 @@ class VerifyRequest:
     attach_btf_id: int = 0
     attach_prog: TargetProg | None = None
     vmlinux: Callable[[], Btf | None] | None = None  # the kernel's own types, asked where they are needed
+    has_symbol: Callable[[str], bool] | None = None  # whether the kernel tells a variable's address; None: of all
     caps: Caps = field(default_factory=Caps)
     kernel: str = "6.18"  # profile
     nr_cpus: int = 0  # possible CPUs, the bound of get_smp_processor_id; 0: not told

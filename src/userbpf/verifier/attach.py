@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import AttachType, ProgType
+from userbpf.abi.enums import AttachType, HelperId, ProgType
 from userbpf.btf import Array, Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Struct, Type, Typedef, Void
 from userbpf.errors import BtfError
 from userbpf.spec import hooks
-from userbpf.spec.btf_rules import ITERATORS, RAW_TP_NULL, STRUCT_OPS, StructOps
+from userbpf.spec.btf_rules import ITERATOR_ONLY, ITERATORS, RAW_TP_NULL, STRUCT_OPS, StructOps
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -75,6 +75,43 @@ def may_sleep(req: VerifyRequest) -> bool:
     if req.prog_type == ProgType.TRACING:
         return req.expected_attach_type in (_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.TRACE_ITER)
     return req.prog_type in (ProgType.LSM, ProgType.KPROBE, ProgType.STRUCT_OPS)
+
+
+def has_helper(req: VerifyRequest, name: str) -> bool:
+    """Whether a helper that is there for the type is there for this target, which need not have been checked yet."""
+    btf, number = req.attach_btf, req.attach_btf_id
+    if btf is None or not 0 < number < len(btf):
+        return True
+    t = btf.by_id(number)
+    if req.prog_type == ProgType.STRUCT_OPS and isinstance(t, Struct):
+        ops, index = STRUCT_OPS.get(t.name), int(req.expected_attach_type)
+        if ops is None or index >= len(t.members):
+            return True
+        return ops.helpers and (t.members[index].name, name) not in ops.no_helper
+    only = ITERATOR_ONLY.get(name)
+    if only is None or int(req.expected_attach_type) != _A.TRACE_ITER:
+        return True
+    return t.name.removeprefix("bpf_iter_") in only
+
+
+def may_call(ck: Checker, helper: int) -> bool:
+    """Whether a helper that is there for the type may be called at this target: bpf_d_path takes locks."""
+    if helper != HelperId.d_path or ck.target is None:
+        return True
+    if ck.req.prog_type == ProgType.LSM:
+        return ck.target.name.removeprefix("bpf_lsm_") in hooks.LSM_SLEEPABLE
+    return int(ck.req.expected_attach_type) == _A.TRACE_ITER or ck.target.name in hooks.D_PATH
+
+
+def has_entry(ck: Checker, name: str) -> None:
+    """bpf_get_func_ip needs a function that the program is entered from."""
+    prog_type, attach = ck.req.prog_type, int(ck.req.expected_attach_type)
+    if prog_type == ProgType.KPROBE:
+        return
+    if prog_type != ProgType.TRACING:
+        raise Reject(ENOTSUPP, f"func {name} not supported for program type {int(prog_type)}")
+    if attach not in (_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN):
+        raise Reject(ENOTSUPP, f"func {name} supported only for fentry/fexit/fmod_ret programs")
 
 
 # --- structures of functions ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from userbpf.spec.btf_rules import Writable
 from userbpf.verifier import access
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.attach import Target, kind_text
-from userbpf.verifier.btfwalk import Met, Step, struct_named, walk
+from userbpf.verifier.btfwalk import Met, Step, shown, struct_named, walk
 from userbpf.verifier.regs import (
     BTF_ID,
     BUF,
@@ -47,6 +47,7 @@ from userbpf.verifier.reject import EACCES, EINVAL, EPERM, Reject
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
+ENOTSUPP: Final = 524
 CTX_BYTES: Final = 12 * 8
 # what a pointer to a number, a function, void ... leads to: nobody knows how much, so reads anywhere may fail and are allowed
 UNTRUSTED_MEM: Final[Reg] = (MEM | RDONLY | UNTRUSTED, ZERO, 0, 0, (0, 0))
@@ -60,7 +61,7 @@ _GIVEN: Final = {
 
 def pointer(btf: Btf, type_id: int, flags: int, rid: int = 0, ref: int = 0) -> Reg:
     """A register that points at a structure."""
-    return (BTF_ID | flags, ZERO, rid, 0, (btf.by_id(type_id).name, btf, type_id, ref))
+    return (BTF_ID | flags, ZERO, rid, 0, (shown(btf.by_id(type_id)), btf, type_id, ref))
 
 
 def is_trusted(reg: Reg) -> bool:
@@ -136,7 +137,7 @@ class BtfContext:
         if isinstance(pointee, (Void, Int)):
             return UNKNOWN_REG, ""
         if given is not None:
-            return (_GIVEN[given], ZERO, 0, 0, (pointee.name, btf, pointee.id, 0)), ""
+            return pointer(btf, pointee.id, _GIVEN[given] & ~BTF_ID), ""
         flags = TRUSTED if target.trusted else 0
         if number in target.nullable or param.endswith("__nullable"):
             flags |= MAYBE_NULL
@@ -185,7 +186,7 @@ def _words(btf: Btf, type_id: int) -> int:
 def check_access(
     ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, sx: bool
 ) -> None:
-    """One load, store or atomic through a pointer that is not NULL."""
+    """One load, store or atomic through a pointer that is not NULL; pc is -1 for memory that a helper is handed."""
     name, btf, type_id, _ = reg[4]
     if not ck.allow_ptr_leaks:
         raise Reject(EPERM, f"'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN")
@@ -203,7 +204,8 @@ def check_access(
         raise Reject(EACCES, f"R{regno} is ptr_{name} access user memory: off={total}")
     if reg[0] & PERCPU:
         raise Reject(EACCES, f"R{regno} is ptr_{name} access percpu memory: off={total}")
-    ck.fact_access(pc, PtrKind.BTF, None, total)
+    if pc >= 0:
+        ck.fact_access(pc, PtrKind.BTF, None, total)
     if write:
         check_store(ck, btf, name, type_id, total, size)
         return
@@ -240,6 +242,36 @@ def trust(ck: Checker, parent: Reg, struct: str, step: Step) -> int:
     if step.flags & RCU or field in btf_rules.SAFE_RCU_OR_NULL:
         return flags | RCU | MAYBE_NULL
     return flags
+
+
+def check_map_access(
+    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, sx: bool
+) -> None:
+    """A load through a pointer to a map: the fields of the kernel's own structure."""
+    btf = ck.kernel_btf()
+    kind = reg[4][0].shape.map_type
+    if btf is None:
+        raise Reject(ENOTSUPP, "map_ptr access not supported without CONFIG_DEBUG_INFO_BTF")
+    name = btf_rules.MAP_STRUCTS.get(kind, "")
+    type_id = struct_named(btf, name)
+    if not type_id:
+        raise Reject(ENOTSUPP, f"map_ptr access not supported for map type {int(kind)}")
+    if not ck.allow_ptr_leaks:
+        raise Reject(EPERM, f"'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN")
+    if off < 0:
+        raise Reject(EACCES, f"R{regno} is {name} invalid negative access: off={off}")
+    if write:
+        raise Reject(EACCES, f"only read from {name} is supported")
+    step = walk(btf, type_id, off, size)
+    ck.fact_access(pc, PtrKind.BTF, None, None)
+    if value < 0:
+        return
+    if step.met is Met.SCALAR:
+        ck.regs[value] = access.loaded(size, sx)
+    elif step.met is Met.MEM:
+        ck.regs[value] = UNTRUSTED_MEM
+    else:
+        ck.regs[value] = pointer(btf, step.type_id, step.flags)
 
 
 def check_store(ck: Checker, btf: Btf, name: str, type_id: int, off: int, size: int) -> None:

@@ -7,6 +7,7 @@ across its elements, a pointer only whole; a union is not trusted, since nobody 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from userbpf.btf import Array, Btf, Composite, Int, Member, Ptr, Struct, Type, TypeTag, Union
@@ -159,8 +160,14 @@ def _extent(btf: Btf, type_id: int) -> tuple[int, Type, int, int]:
     return btf.size_of(t.id) * count, t, t.id, count
 
 
-def ids_match(btf: Btf, type_id: int, off: int, want: Btf, want_id: int, strict: bool = False) -> bool:
-    """Whether what lies at `off` of a structure is the wanted structure: itself, or one that begins there inside."""
+def ids_match(
+    btf: Btf, type_id: int, off: int, want: Btf, want_id: int, strict: bool, say: Callable[[str], None]
+) -> bool:
+    """Whether what lies at `off` of a structure is the wanted structure: itself, or one that begins there inside.
+
+    What stands in the way is said.
+    """
+    off &= 0xFFFFFFFF
     found: int | None = type_id
     for _ in range(MAX_STEPS):
         if off == 0 and btf is want and found == want_id:
@@ -169,7 +176,8 @@ def ids_match(btf: Btf, type_id: int, off: int, want: Btf, want_id: int, strict:
             return False
         try:
             step = enter(btf, found, off, 1)
-        except Reject:
+        except Reject as refusal:
+            say(refusal.text)
             return False
         if step.met is not Met.STRUCT:
             return False

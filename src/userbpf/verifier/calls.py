@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, callbacks, locks, timers
+from userbpf.verifier import access, attach, callbacks, locks, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
@@ -56,6 +56,8 @@ def arg_count(req: VerifyRequest, insn: Insn) -> int:
             return 5
         if row is None or not row.allowed(req.prog_type, int(req.expected_attach_type)):
             return 5
+        if not attach.has_helper(req, row.name):
+            return 5
         return len(row.args_for(req.prog_type))
     return 5
 
@@ -87,12 +89,16 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
         raise Reject(EINVAL, f"invalid func {name}")
     if row is None or not row.allowed(ck.req.prog_type, int(ck.req.expected_attach_type)):
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
+    if not attach.has_helper(ck.req, row.name):
+        raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if row.perfmon and not ck.req.caps.perfmon:
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if row.gpl_only and not ck.req.gpl_compatible:
         raise Reject(EINVAL, "cannot call GPL-restricted function from non-GPL compatible program")
     if row.might_sleep and not ck.sleepable:
         raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
+    if not attach.may_call(ck, int(row.id)):
+        raise Reject(EINVAL, "helper call is not allowed in probe")
     args = row.args_for(ck.req.prog_type)
     helper = row
 

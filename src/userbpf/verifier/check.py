@@ -109,6 +109,7 @@ class Checker:
         self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}
+        self.ksyms: dict[int, Reg] = {}  # variables of the kernel that are named by lddw
         self.keep_alive: list[MapShape] = []
         self.cfg: Cfg
         self.subprogs: list[Subprog] = []
@@ -451,6 +452,9 @@ class Checker:
         reg: Reg
         if src == 0:
             reg = known(insn.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
+        elif src == maps.PSEUDO_BTF_ID:
+            reg = self.ksyms[pc]
+            self.facts[pc] = Fact(ptr=PtrKind.BTF)
         elif src == maps.PSEUDO_FUNC:
             number = self.cfg.subprog_of[pc + insn.imm + 1]
             if self.prog_btf is None:

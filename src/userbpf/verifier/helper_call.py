@@ -25,7 +25,7 @@ from userbpf.spec.argtypes import (
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, callbacks, dynptr, locks, stack, timers
+from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, locks, stack, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.domain import Val, from_range, from_srange
 from userbpf.verifier.maps import MapUse
@@ -112,8 +112,6 @@ _PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE
 UNSUPPORTED: Final = frozenset(
     (
         ArgBase.KPTR_XCHG_DEST,
-        ArgBase.PTR_TO_PERCPU_BTF_ID,
-        ArgBase.PTR_TO_BTF_ID,
         ArgBase.PTR_TO_ARENA,
     )
 )
@@ -123,7 +121,8 @@ class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "dynptr", "key", "map", "map_uid", "mem_size", "name", "pc", "raw", "ref", "release", "row", "size",
+        "args", "ck", "dynptr", "key", "map", "map_uid", "mem_size", "name", "pc", "percpu", "raw", "ref", "release", "row",
+        "size",
         "size_max", "subprog",
     )  # fmt: skip
 
@@ -144,6 +143,7 @@ class Call:
         self.key: int | None = None
         self.subprog = -1
         self.dynptr: Reg | None = None  # the dynptr among the arguments
+        self.percpu: Reg | None = None  # the per-CPU variable among them
 
     def check(self) -> int:
         ck, row = self.ck, self.row
@@ -233,6 +233,11 @@ class Call:
         if kind not in accepted:
             names = ", ".join(type_name(k) for k in accepted)
             raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={names}")
+        if kind & BASE_MASK == BTF_ID and accepted is _MEM_TYPES and not arg.flags & MEM_RDONLY:
+            text = f"bpf_{self.row.name}() may write into memory pointed by R{number} type={type_name(reg[0])}"
+            raise Reject(EACCES, text)
+        if arg.btf:
+            btfargs.argument(self, number, reg, arg)
         self._offset(number, reg, arg)
 
     def _map_value_types(self, arg: Arg, accepted: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -277,6 +282,12 @@ class Call:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
             access.region(ck, number, reg, reg[3], size, reg[4][0], zero_ok)
+        elif base == BTF_ID:
+            btfptr.check_access(ck, -1, number, reg, 0, size, write, -1, False)
+        elif base == BUF and not kind & MAYBE_NULL:
+            if kind & RDONLY and write:
+                raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
+            access.buffer(ck, number, reg, reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
         elif zero_ok and size == 0 and kind == SCALAR and reg[1] is ZERO:
             return
         else:
@@ -333,8 +344,8 @@ class Call:
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
-        elif helper == _H.get_func_ip and ck.req.prog_type not in (ProgType.KPROBE, ProgType.TRACING):
-            raise Reject(524, f"func {self.name} not supported for program type {int(ck.req.prog_type)}")
+        elif helper == _H.get_func_ip:
+            attach.has_entry(ck, self.name)
         elif helper == _H.dynptr_from_mem and ck.regs[1][0] != MAP_VALUE:
             raise Reject(EACCES, f"Unsupported reg type {type_name(ck.regs[1][0])} for bpf_dynptr_from_mem data")
         elif helper == _H.snprintf:
@@ -398,7 +409,7 @@ class Call:
         elif base is RetBase.PTR_TO_MEM:
             kind, extra = MEM | (RINGBUF if row.ret.flags & MEM_RINGBUF else 0), (self.mem_size, 0)
         else:
-            raise Reject(EINVAL, f"return type {base.c_name} of {self.name} is not supported")
+            kind, extra = btfargs.result(self, row.ret)
         rid = ck.new_id() if null or (kind == MAP_VALUE and self.map is not None and locks.in_value(self.map)) else 0
         ref = 0
         if row.casts:
@@ -542,6 +553,7 @@ HANDLERS: Final[dict[ArgBase, Callable[[Call, int, Reg, Arg], None]]] = {
     ArgBase.PTR_TO_DYNPTR: dynptr.helper_argument,
     ArgBase.PTR_TO_SPIN_LOCK: locks.helper_argument,
     ArgBase.PTR_TO_TIMER: timers.helper_argument,
+    ArgBase.PTR_TO_PERCPU_BTF_ID: btfargs.percpu_argument,
 }
 
 _bounds_known: dict[int, Val] = {}

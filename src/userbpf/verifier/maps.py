@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
-from userbpf.verifier import fields
+from userbpf.verifier import btfargs, fields
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.fields import KernelNames
 from userbpf.verifier.reject import E2BIG, EINVAL, Reject
@@ -111,7 +111,8 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
     if src == 0:
         return
     if src == PSEUDO_BTF_ID:
-        raise Reject(EINVAL, f"pseudo btf_id {insn.imm} in ldimm64 isn't KIND_VAR or KIND_FUNC")
+        ck.ksyms[pc] = btfargs.variable(ck, insn, high.imm)
+        return
     if src == PSEUDO_FUNC:
         return
     if src in (PSEUDO_MAP_FD, PSEUDO_MAP_IDX):
