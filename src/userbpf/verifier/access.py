@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier import btfptr, stack
+from userbpf.verifier import btfptr, fields, kptr, stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
 from userbpf.verifier.domain import Val, cast, const, number_text, sext
@@ -245,6 +245,10 @@ def _map_value(
     val = reg[1]
     at = None if val.mask else reg[3] + val.value + off
     ck.fact_access(pc, PtrKind.MAP_VALUE, use, at)
+    if use.fields is not None and at is not None and use.shape.btf is not None:
+        field = use.fields.at(at, fields.POINTERS)
+        if field is not None:
+            return kptr.access(ck, pc, field, use.shape.btf, write, value, not strict and not sx)
     if write or value < 0:
         return False
     if at is not None and use.constant:

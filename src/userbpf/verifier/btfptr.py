@@ -22,11 +22,12 @@ from userbpf.btf import Btf, Composite, Enum, FuncProto, Int, Ptr, Type, TypeTag
 from userbpf.errors import BtfError
 from userbpf.spec import btf_rules
 from userbpf.spec.btf_rules import Writable
-from userbpf.verifier import access
+from userbpf.verifier import access, graph
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.attach import Target, kind_text
 from userbpf.verifier.btfwalk import Met, Step, shown, struct_named, walk
 from userbpf.verifier.regs import (
+    ALLOC,
     BTF_ID,
     BUF,
     MAYBE_NULL,
@@ -187,6 +188,9 @@ def check_access(
     ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, sx: bool
 ) -> None:
     """One load, store or atomic through a pointer that is not NULL; pc is -1 for memory that a helper is handed."""
+    if reg[0] & ALLOC:
+        graph.check_access(ck, pc, regno, reg, off, size, write, value, sx)
+        return
     name, btf, type_id, _ = reg[4]
     if not ck.allow_ptr_leaks:
         raise Reject(EPERM, f"'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN")

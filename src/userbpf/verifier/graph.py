@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from userbpf.verifier import fields
+from userbpf.verifier import access, fields
+from userbpf.verifier.api import PtrKind
 from userbpf.verifier.references import forget
-from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, Reg
+from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, PERCPU, Reg
+from userbpf.verifier.reject import EACCES, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
@@ -29,3 +31,27 @@ def record_of(ck: Checker, reg: Reg) -> fields.Record | None:
 def drop_borrowed(ck: Checker) -> None:
     """The lock is given back: pointers to what is on lists and trees are none any more."""
     forget(ck, lambda reg: bool(reg[0] & BORROWED) and reg[0] & 0xFF == BTF_ID)
+
+
+def check_access(
+    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, sx: bool
+) -> None:
+    """One load or store in an object: plain memory, but for the kernel's fields in it."""
+    name, btf, type_id, _ = reg[4]
+    total = off + reg[3]
+    if total < 0:
+        raise Reject(EACCES, f"R{regno} is ptr_{name} invalid negative access: off={total}")
+    if reg[1].mask or reg[1].value:
+        shown = access.tnum_text(reg[1])
+        raise Reject(EACCES, f"R{regno} is ptr_{name} invalid variable offset: off={total}, var_off={shown}")
+    if reg[0] & PERCPU:
+        raise Reject(EACCES, f"R{regno} is ptr_{name} access percpu memory: off={total}")
+    record = record_of(ck, reg)
+    for field in record.fields if record is not None else ():
+        if total < field.off + field.size and field.off < total + size:
+            raise Reject(EACCES, f"direct access to {field.kind} is disallowed")
+    if total + size > btf.size_of(type_id):
+        raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
+    ck.fact_access(pc, PtrKind.MEM, None, None)
+    if not write and value >= 0:
+        ck.regs[value] = access.loaded(size, sx)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType, ProgType
+from userbpf.btf import Btf
 from userbpf.spec.argtypes import (
     MEM_ALIGNED,
     MEM_FIXED_SIZE,
@@ -25,12 +26,14 @@ from userbpf.spec.argtypes import (
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, locks, stack, timers
+from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, kptr, locks, stack, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.domain import Val, from_range, from_srange
+from userbpf.verifier.fields import Field
 from userbpf.verifier.maps import MapUse
 from userbpf.verifier.references import clear_packet_pointers, leak, release_reference
 from userbpf.verifier.regs import (
+    ALLOC,
     BASE_MASK,
     BTF_ID,
     BUF,
@@ -97,33 +100,27 @@ ACCEPTS: Final[dict[ArgBase, tuple[int, ...]]] = {
     ArgBase.PTR_TO_SOCKET: (SOCKET,),
     ArgBase.PTR_TO_BTF_ID_SOCK_COMMON: _BTF_SOCKS,
     ArgBase.PTR_TO_BTF_ID: (BTF_ID, BTF_ID | TRUSTED, BTF_ID | RCU),
-    ArgBase.PTR_TO_SPIN_LOCK: (MAP_VALUE, BTF_ID),
+    ArgBase.PTR_TO_SPIN_LOCK: (MAP_VALUE, BTF_ID | ALLOC),
     ArgBase.PTR_TO_RINGBUF_MEM: (MEM | RINGBUF,),
     ArgBase.PTR_TO_PERCPU_BTF_ID: (BTF_ID | PERCPU, BTF_ID | PERCPU | RCU, BTF_ID | PERCPU | TRUSTED),
     ArgBase.PTR_TO_FUNC: (FUNC,),
     ArgBase.PTR_TO_STACK: (STACK,),
     ArgBase.PTR_TO_CONST_STR: (MAP_VALUE,),
     ArgBase.PTR_TO_TIMER: (MAP_VALUE,),
-    ArgBase.KPTR_XCHG_DEST: (MAP_VALUE, BTF_ID),
+    ArgBase.KPTR_XCHG_DEST: (MAP_VALUE, BTF_ID | ALLOC),
     ArgBase.PTR_TO_DYNPTR: (STACK, DYNPTR),
 }
 _PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 # argument kinds whose checking is not here yet: calls that need them are refused
-UNSUPPORTED: Final = frozenset(
-    (
-        ArgBase.KPTR_XCHG_DEST,
-        ArgBase.PTR_TO_ARENA,
-    )
-)
+UNSUPPORTED: Final = frozenset((ArgBase.PTR_TO_ARENA,))
 
 
 class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "dynptr", "key", "map", "map_uid", "mem_size", "name", "pc", "percpu", "raw", "ref", "release", "row",
-        "size",
-        "size_max", "subprog",
+        "args", "ck", "dynptr", "key", "kptr", "map", "map_uid", "mem_size", "name", "pc", "percpu", "raw", "ref",
+        "release", "row", "size", "size_max", "subprog",
     )  # fmt: skip
 
     def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
@@ -134,6 +131,7 @@ class Call:
         self.name = f"bpf_{row.name}#{int(row.id)}"
         self.map: MapUse | None = None
         self.map_uid = 0
+        self.kptr: tuple[Field, Btf] | None = None  # where bpf_kptr_xchg puts its pointer
         self.raw: tuple[int, int] | None = None  # (register, bytes) that the helper fills
         self.ref = 0
         self.release = 0
@@ -230,10 +228,17 @@ class Call:
             kind &= ~RDONLY
         if arg.maybe_null:
             kind &= ~MAYBE_NULL
+        put = self.row.id == _H.kptr_xchg and number == 2
+        if put:
+            kind &= ~(ALLOC | PERCPU)
+        elif arg.base is ArgBase.PTR_TO_PERCPU_BTF_ID and kind & RCU:
+            kind &= ~ALLOC
         if kind not in accepted:
             names = ", ".join(type_name(k) for k in accepted)
             raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={names}")
-        if kind & BASE_MASK == BTF_ID and accepted is _MEM_TYPES and not arg.flags & MEM_RDONLY:
+        if put:
+            kptr.source(self, number, reg)
+        elif kind & BASE_MASK == BTF_ID and accepted is _MEM_TYPES and not arg.flags & MEM_RDONLY:
             text = f"bpf_{self.row.name}() may write into memory pointed by R{number} type={type_name(reg[0])}"
             raise Reject(EACCES, text)
         if arg.btf:
@@ -392,6 +397,13 @@ class Call:
             ck.regs[0] = self._integer()
             return
         if base is RetBase.VOID:
+            return
+        if row.id == _H.kptr_xchg:
+            ck.regs[0] = kptr.result(self)
+            return
+        if self.percpu is not None and self.percpu[0] & ALLOC:
+            name, btf, type_id, _ = self.percpu[4]
+            ck.regs[0] = (BTF_ID | RCU | ALLOC, ZERO, 0, 0, (name, btf, type_id, 0))
             return
         kind: int
         extra: object
@@ -552,6 +564,7 @@ HANDLERS: Final[dict[ArgBase, Callable[[Call, int, Reg, Arg], None]]] = {
     ArgBase.PTR_TO_CONST_STR: Call.arg_str,
     ArgBase.PTR_TO_DYNPTR: dynptr.helper_argument,
     ArgBase.PTR_TO_SPIN_LOCK: locks.helper_argument,
+    ArgBase.KPTR_XCHG_DEST: kptr.destination,
     ArgBase.PTR_TO_TIMER: timers.helper_argument,
     ArgBase.PTR_TO_PERCPU_BTF_ID: btfargs.percpu_argument,
 }
