@@ -52,6 +52,7 @@ def check_access(
             raise Reject(EACCES, f"direct access to {field.kind} is disallowed")
     if total + size > btf.size_of(type_id):
         raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
-    ck.fact_access(pc, PtrKind.MEM, None, None)
+    if pc >= 0:
+        ck.fact_access(pc, PtrKind.MEM, None, None)
     if not write and value >= 0:
         ck.regs[value] = access.loaded(size, sx)
