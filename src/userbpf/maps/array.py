@@ -211,7 +211,7 @@ class ArrayMap(Map):
             ctypes.memmove(slot, value, self.value_size)
             return
         for cpu in range(self.ncpu):
-            ctypes.memmove(self._slot(key, E2BIG, cpu), value[cpu * self.stride :], self.value_size)
+            ctypes.memmove(self._slot(key, E2BIG, cpu), value[cpu * self.stride :], self.stride)
 
     def next_key(self, key: bytes | None) -> bytes:
         index = self.max_entries if key is None else int.from_bytes(self._key(key), "little")

@@ -33,6 +33,9 @@ from userbpf.native.rt import (
     DESC_LOOKUP_PERCPU,
     DESC_MAX_ENTRIES,
     DESC_NEXT,
+    DESC_PEEK,
+    DESC_POP,
+    DESC_PUSH,
     DESC_SIZE,
     DESC_TYPE,
     DESC_UPDATE,
@@ -58,6 +61,9 @@ OPS: Final = {
     "update": DESC_UPDATE,
     "delete": DESC_DELETE,
     "lookup_percpu": DESC_LOOKUP_PERCPU,
+    "push": DESC_PUSH,
+    "pop": DESC_POP,
+    "peek": DESC_PEEK,
     "next": DESC_NEXT,
 }
 
@@ -111,7 +117,7 @@ class Map:
         self.map_type = MapType(attr.map_type)
         self.key_size: int = attr.key_size
         self.value_size: int = attr.value_size
-        self.max_entries: int = attr.max_entries
+        self.max_entries: int = self.entries_of(attr, ncpu)
         self.map_flags: int = attr.map_flags
         self.map_extra: int = attr.map_extra
         self.name = bytes(attr.map_name).split(b"\0", 1)[0].decode("latin-1")
@@ -123,6 +129,9 @@ class Map:
         used = page_up(max(self.plan(), 1))
         if used > MAX_REGION:
             raise fail(errno.E2BIG)
+        if region is not None and region.size != used + PAGE:
+            region.close()
+            raise fail(errno.EINVAL)  # the trailer lies: what it promises is not there
         self.region = region or self._create(used + PAGE)
         self._desc = (ctypes.c_uint64 * (DESC_SIZE // 8))()
         self.desc = ctypes.addressof(self._desc)
@@ -139,6 +148,11 @@ class Map:
             raise fail(errno.ENOMEM) from e
 
     # --- what a family says of itself ------------------------------------------------------------------------------------
+
+    @classmethod
+    def entries_of(cls, attr: Any, ncpu: int) -> int:
+        """max_entries as the map has it and object info shows it."""
+        return int(attr.max_entries)
 
     @property
     def percpu(self) -> bool:
@@ -267,11 +281,11 @@ class Map:
 
     def lookup(self, key: bytes) -> bytes:
         """The value (all CPUs' values one after the other for a per-CPU map); ENOENT."""
-        raise fail(errno.EOPNOTSUPP)
+        raise fail(ENOTSUPP)
 
     def update(self, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
         """Set a value; EEXIST, ENOENT, E2BIG, EINVAL."""
-        raise fail(errno.EOPNOTSUPP)
+        raise fail(ENOTSUPP)
 
     def delete(self, key: bytes) -> None:
         """Remove an entry; ENOENT."""

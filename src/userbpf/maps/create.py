@@ -10,16 +10,25 @@ from typing import Any, Final
 from userbpf.abi.enums import MapType
 from userbpf.maps.array import ArrayMap
 from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
+from userbpf.maps.bloom import BloomFilterMap
 from userbpf.maps.hash import HashMap
+from userbpf.maps.inner import MapOfMaps
+from userbpf.maps.lpm import LpmTrieMap
+from userbpf.maps.lru import LruHashMap
 from userbpf.maps.progarray import ProgArrayMap
+from userbpf.maps.queuestack import QueueStackMap
 from userbpf.maps.ringbuf import RingbufMap
+from userbpf.maps.slots import CpuMap, DevMap, DevMapHash, PerfEventArray, XskMap
 from userbpf.native import Region
 from userbpf.native.region import PAGE
 from userbpf.spec.maps import KMALLOC_MAX, MAPS
 
-FAMILIES: Final[dict[MapType, type[Map]]] = {
-    map_type: family for family in (ArrayMap, HashMap, ProgArrayMap, RingbufMap) for map_type in family.TYPES
-}
+_ALL: Final[tuple[type[Map], ...]] = (
+    *(ArrayMap, HashMap, ProgArrayMap, RingbufMap),
+    *(LpmTrieMap, LruHashMap, QueueStackMap, BloomFilterMap),
+    *(DevMap, DevMapHash, CpuMap, XskMap, PerfEventArray),
+)
+FAMILIES: Final[dict[MapType, type[Map]]] = {map_type: family for family in _ALL for map_type in family.TYPES}
 ELEMENT_OVERHEAD: Final = 48  # struct htab_elem: key and value must fit one kmalloc together
 
 
@@ -48,14 +57,17 @@ def check_attr(attr: Any) -> type[Map]:
     entries = attr.max_entries
     if row.pow2_pages and (entries & (entries - 1) or entries % PAGE):
         raise fail(errno.EINVAL)
-    if family is HashMap and attr.key_size + attr.value_size >= KMALLOC_MAX - ELEMENT_OVERHEAD:
+    if issubclass(family, HashMap) and attr.key_size + attr.value_size >= KMALLOC_MAX - ELEMENT_OVERHEAD:
         raise fail(errno.E2BIG)
     return family
 
 
 def create_map(attr: Any, *, ncpu: int, inner: Any = None) -> Map:
     """A new map of an attr (`MapAttr` or abi.attrs.MapCreateAttr); BpfError with Linux's errno where it may not be."""
-    return check_attr(attr)(attr, ncpu=ncpu)
+    family = check_attr(attr)
+    if issubclass(family, MapOfMaps):
+        return family(attr, ncpu=ncpu, inner=inner)  # type: ignore[call-arg]
+    return family(attr, ncpu=ncpu)
 
 
 def adopt_map(fd: int) -> Map | None:

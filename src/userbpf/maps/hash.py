@@ -30,17 +30,16 @@ from userbpf.maps.base import (
     fail,
     round8,
 )
+from userbpf.maps.locks import acquire, release
 from userbpf.native import (
     NativeFn,
     Sym,
     atomic_add32,
     atomic_add64,
-    atomic_cmpxchg32,
     atomic_cmpxchg64,
     atomic_load32,
     atomic_load64,
     atomic_store32,
-    extern_call,
     load8,
     load16,
     load32,
@@ -51,7 +50,6 @@ from userbpf.native import (
     mulhi64,
     native,
     neg,
-    pause,
     store32,
     store64,
     unlikely,
@@ -80,7 +78,6 @@ H_STRIDE: Final = 28  # u32 bytes of an element
 BUCKETS: Final = 64
 SPARE: Final = 64  # elements beyond max_entries
 MAX_BUCKETS: Final = 1 << 28
-SPINS: Final = 200  # tries before a waiting thread lets others run
 
 
 @native(inline=True)
@@ -123,24 +120,16 @@ def find(base: int, buckets: int, mask: int, stride: int, key_size: int, key: in
     return 0
 
 
-@native
+@native(inline=True)
 def lock(bucket: int) -> int:
     """Take a bucket's lock."""
-    tries = 0
-    while atomic_cmpxchg32(bucket + 4, 0, 1) != 0:
-        tries = tries + 1
-        if tries > SPINS:
-            extern_call("sched_yield")
-            tries = 0
-        pause()
-    return 0
+    return acquire(bucket + 4)
 
 
 @native(inline=True)
 def unlock(bucket: int) -> int:
     """Release it."""
-    atomic_store32(bucket + 4, 0)
-    return 0
+    return release(bucket + 4)
 
 
 @native
@@ -479,21 +468,24 @@ def key_after(desc: int, key: int, out: int) -> int:
 
 @native
 def any_next(rt: int, desc: int, cursor: int, out: int) -> int:
-    """Walk: *cursor is bucket + 1 << 32 | number of elements of the bucket already seen. See maps.array.any_next."""
+    """Walk: *cursor is the bucket << 32 | the number + 1 of the element to be shown next (0: the bucket's first).
+
+    So the callback may delete the element it is shown. See maps.array.any_next.
+    """
     base = load64(desc + DESC_BASE)
     head = load64(desc + DESC_PRIVATE)
+    stride = load32(head + H_STRIDE)
     number = load64(cursor) >> 32
-    seen = load64(cursor) & 0xFFFFFFFF
+    link = load64(cursor) & 0xFFFFFFFF
     mask = load32(head + H_MASK)
+    if link > END:  # the last one shown was the last of its bucket
+        number = number + 1
+        link = 0
     while number <= mask:
-        link = atomic_load32(head + BUCKETS + number * 8) ^ (END | number)
-        i = 0
-        while link < END and i < seen:
-            link = atomic_load32(base + link * load32(head + H_STRIDE))
-            i = i + 1
+        link = link - 1 if link else atomic_load32(head + BUCKETS + number * 8) ^ (END | number)
         if link < END:
-            element = base + link * load32(head + H_STRIDE)
-            store64(cursor, (number << 32) | (seen + 1))
+            element = base + link * stride
+            store64(cursor, (number << 32) | (atomic_load32(element) + 1))
             store64(out, element + KEY)
             addr = element + value_offset(desc)
             if load32(desc + DESC_NCPU):
@@ -501,7 +493,7 @@ def any_next(rt: int, desc: int, cursor: int, out: int) -> int:
             store64(out + 8, addr)
             return 1
         number = number + 1
-        seen = 0
+        link = 0
     return 0
 
 
@@ -556,7 +548,7 @@ def batch(desc: int, start: int, room: int, keys: int, values: int, value_len: i
 class HashMap(Map):
     """HASH and PERCPU_HASH."""
 
-    TYPES = (MapType.HASH, MapType.PERCPU_HASH)
+    TYPES: ClassVar[tuple[MapType, ...]] = (MapType.HASH, MapType.PERCPU_HASH)
     GENERIC: ClassVar[dict[str, NativeFn[...]]] = {
         "lookup": any_lookup,
         "update": any_update,

@@ -14,21 +14,18 @@ from typing import ClassVar, Final
 
 from userbpf.abi.enums import MapType
 from userbpf.maps.base import DESC_PRIVATE, ENOTSUPP, Consts, Map, fail
+from userbpf.maps.locks import acquire, release
 from userbpf.native import (
     NativeFn,
     Sym,
-    atomic_cmpxchg32,
     atomic_load64,
-    atomic_store32,
     atomic_store64,
     atomic_xchg32,
-    extern_call,
     load32,
     load64,
     memcpy,
     native,
     neg,
-    pause,
     store32,
 )
 from userbpf.native.region import PAGE
@@ -43,7 +40,6 @@ PRODUCER: Final = PAGE
 DATA: Final = 2 * PAGE
 MAX_RECORD: Final = 0xFFFFFFFF // 4
 WAKEUP_FLAGS: Final = 3  # BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP
-SPINS: Final = 200
 
 
 @native(inline=True)
@@ -55,23 +51,17 @@ def reserve_in(base: int, private: int, size: int, length: int, flags: int) -> i
     whole = (length + HEADER + 7) & 0xFFFFFFFFFFFFFFF8
     if whole > size:
         return 0
-    tries = 0
-    while atomic_cmpxchg32(private, 0, 1) != 0:
-        tries = tries + 1
-        if tries > SPINS:
-            extern_call("sched_yield")
-            tries = 0
-        pause()
+    acquire(private)
     position = load64(base + PRODUCER)
     after = position + whole
     if after - atomic_load64(base) > size - 1:
-        atomic_store32(private, 0)
+        release(private)
         return 0
     header = base + DATA + (position & (size - 1))
     store32(header, length | BUSY)
     store32(header + 4, (header - base) >> 12)
     atomic_store64(base + PRODUCER, after)
-    atomic_store32(private, 0)
+    release(private)
     return header + HEADER
 
 
@@ -190,12 +180,6 @@ class RingbufMap(Map):
     def owns(self, addr: int, size: int) -> bool:
         off = addr - self.region.addr - DATA
         return off >= 0 and off + size <= 2 * self.max_entries
-
-    def lookup(self, key: bytes) -> bytes:
-        raise fail(ENOTSUPP)
-
-    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        raise fail(ENOTSUPP)
 
     def delete(self, key: bytes) -> None:
         raise fail(ENOTSUPP)

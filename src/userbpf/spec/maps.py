@@ -164,7 +164,7 @@ _ROWS: Final = (
         flags=_RDWR | _NUMA | c.BPF_F_PRESERVE_ELEMS,
         helpers=_PERF_HELPERS,
         lookup="none",
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.PERCPU_HASH,
@@ -205,7 +205,7 @@ _ROWS: Final = (
         timer=True,
         kptr=True,
         for_each=True,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.LRU_PERCPU_HASH,
@@ -217,7 +217,7 @@ _ROWS: Final = (
         sleepable=True,
         kptr=True,
         for_each=True,
-        status="typed",
+        status="run",
     ),
     # 4 bytes of prefix length and up to 256 bytes of data
     MapRow(
@@ -226,7 +226,7 @@ _ROWS: Final = (
         value=Bounds(1, KMALLOC_MAX - 1, too_big=E2BIG),
         flags=_ACCESS | _NUMA | c.BPF_F_NO_PREALLOC,
         required=c.BPF_F_NO_PREALLOC,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.ARRAY_OF_MAPS,
@@ -256,7 +256,7 @@ _ROWS: Final = (
         implied=c.BPF_F_RDONLY_PROG,
         helpers=_DEV_HELPERS,
         owned=True,
-        status="typed",
+        status="run",
     ),
     MapRow(_T.SOCKMAP, value=FD_OR_STRUCT, flags=_RDWR | _NUMA, helpers=_SOCKMAP_HELPERS, lookup="sock"),
     MapRow(
@@ -267,9 +267,9 @@ _ROWS: Final = (
         helpers=_h("redirect_map"),
         lookup="none",
         owned=True,
-        status="typed",
+        status="run",
     ),
-    MapRow(_T.XSKMAP, value=FD, flags=_RDWR | _NUMA, helpers=_DEV_HELPERS, lookup="xdp_sock", status="typed"),
+    MapRow(_T.XSKMAP, value=FD, flags=_RDWR | _NUMA, helpers=_DEV_HELPERS, lookup="xdp_sock", status="run"),
     MapRow(
         _T.SOCKHASH,
         key=Bounds(1, 512, too_big=E2BIG),
@@ -311,7 +311,7 @@ _ROWS: Final = (
         helpers=_QUEUE_HELPERS,
         lookup="none",
         sleepable=True,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.STACK,
@@ -320,7 +320,7 @@ _ROWS: Final = (
         helpers=_QUEUE_HELPERS,
         lookup="none",
         sleepable=True,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.SK_STORAGE,
@@ -340,7 +340,7 @@ _ROWS: Final = (
         flags=_RDWR | _NUMA,
         implied=c.BPF_F_RDONLY_PROG,
         helpers=_DEV_HELPERS,
-        status="typed",
+        status="run",
     ),
     MapRow(_T.STRUCT_OPS, entries=Bounds(1, 1), status="absent", errno=EINVAL),
     MapRow(
@@ -388,7 +388,7 @@ _ROWS: Final = (
         extra_max=15,
         helpers=_h("map_peek_elem map_push_elem"),
         lookup="none",
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.USER_RINGBUF,
