@@ -18,7 +18,9 @@ from userbpf.helpers.packet import (
     sext_int,
 )
 from userbpf.native import (
+    alloca,
     bswap16,
+    call,
     load16,
     load32,
     load64,
@@ -37,7 +39,7 @@ from userbpf.native.rt import (
     CTX_DATA_META,
     CTX_HARD_END,
     CTX_HARD_START,
-    DESC_MAX_ENTRIES,
+    DESC_LOOKUP,
     DESC_TYPE,
     RT_REDIRECT_FLAGS,
     RT_REDIRECT_IFINDEX,
@@ -339,12 +341,13 @@ MAP_CPUMAP = 16
 MAP_XSKMAP = 17
 MAP_DEVMAP_HASH = 25
 BPF_F_ACTION_MASK = 3
+BPF_F_BROADCAST = 8
 
 
 @native_body(HelperId.redirect_map)
 @native
 def redirect_map(rt: int, desc: int, key: int, flags: int) -> int:
-    """XDP_REDIRECT where the map holds the key, else the action in the low bits of flags."""
+    """XDP_REDIRECT where the map has something at the key (or everybody is meant), else the action in the low bits of flags."""
     from_flags = flags & BPF_F_ACTION_MASK
     kind = load32(desc + DESC_TYPE)
     if kind == MAP_DEVMAP or kind == MAP_DEVMAP_HASH:
@@ -352,7 +355,9 @@ def redirect_map(rt: int, desc: int, key: int, flags: int) -> int:
             return XDP_ABORTED
     elif flags & 0xFFFFFFFFFFFFFFFC:
         return XDP_ABORTED
-    if kind != MAP_DEVMAP_HASH and (key & 0xFFFFFFFF) >= load32(desc + DESC_MAX_ENTRIES):
+    slot = alloca(8)
+    store32(slot, key)
+    if call(load64(desc + DESC_LOOKUP), rt, desc, slot) == 0 and flags & BPF_F_BROADCAST == 0:
         return from_flags
     store64(rt + RT_REDIRECT_MAP, desc)
     remember_redirect(rt, REDIRECT_TO_MAP, key, flags)

@@ -41,6 +41,7 @@ from userbpf.native.rt import (
     DESC_UPDATE,
     DESC_VALUE_SIZE,
 )
+from userbpf.spec.maps import MAPS
 
 MAGIC: Final = b"userbpf\0"
 TRAILER: Final = struct.Struct("<8sIIIIIIIIIIIQ16s")
@@ -118,7 +119,7 @@ class Map:
         self.key_size: int = attr.key_size
         self.value_size: int = attr.value_size
         self.max_entries: int = self.entries_of(attr, ncpu)
-        self.map_flags: int = attr.map_flags
+        self.map_flags: int = attr.map_flags | MAPS[self.map_type].implied
         self.map_extra: int = attr.map_extra
         self.name = bytes(attr.map_name).split(b"\0", 1)[0].decode("latin-1")
         self.btf_key_type_id: int = attr.btf_key_type_id

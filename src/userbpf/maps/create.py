@@ -7,12 +7,13 @@ import os
 import struct
 from typing import Any, Final
 
+from userbpf.abi.consts import BPF_F_NUMA_NODE
 from userbpf.abi.enums import MapType
 from userbpf.maps.array import ArrayMap
 from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
 from userbpf.maps.bloom import BloomFilterMap
 from userbpf.maps.hash import HashMap
-from userbpf.maps.inner import MapOfMaps
+from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap
 from userbpf.maps.progarray import ProgArrayMap
@@ -26,7 +27,7 @@ from userbpf.spec.maps import KMALLOC_MAX, MAPS
 _ALL: Final[tuple[type[Map], ...]] = (
     *(ArrayMap, HashMap, ProgArrayMap, RingbufMap),
     *(LpmTrieMap, LruHashMap, QueueStackMap, BloomFilterMap),
-    *(DevMap, DevMapHash, CpuMap, XskMap, PerfEventArray),
+    *(ArrayOfMaps, HashOfMaps, DevMap, DevMapHash, CpuMap, XskMap, PerfEventArray),
 )
 FAMILIES: Final[dict[MapType, type[Map]]] = {map_type: family for family in _ALL for map_type in family.TYPES}
 ELEMENT_OVERHEAD: Final = 48  # struct htab_elem: key and value must fit one kmalloc together
@@ -42,18 +43,20 @@ def check_attr(attr: Any) -> type[Map]:
     family = FAMILIES.get(map_type)
     if family is None:
         raise fail(row.errno or errno.EINVAL)
-    flags = attr.map_flags & ~row.implied
+    flags = attr.map_flags
+    if row.value_first and attr.value_size > row.value.high:
+        raise fail(row.value.too_big)
+    if attr.map_extra > row.extra_max:
+        raise fail(errno.EINVAL)
     for flag, code in row.flag_errno:
-        if flags & flag:
+        if flags & flag and not flags & ~(row.flags | flag | BPF_F_NUMA_NODE):
             raise fail(code)
     if flags & ~row.flags or row.required & ~flags or flags & 0x18 == 0x18 or flags & 0x180 == 0x180:
         raise fail(errno.EINVAL)
-    if attr.map_extra > row.extra_max:
-        raise fail(errno.EINVAL)
-    for bounds, value in ((row.key, attr.key_size), (row.value, attr.value_size), (row.entries, attr.max_entries)):
-        code = bounds.check(value)
-        if code:
-            raise fail(code)
+    sizes = ((row.key, attr.key_size), (row.value, attr.value_size), (row.entries, attr.max_entries))
+    codes = [bounds.check(value) for bounds, value in sizes]
+    if any(codes):  # whatever is wrong with a size comes before what is only too big
+        raise fail(errno.EINVAL if errno.EINVAL in codes else max(codes))
     entries = attr.max_entries
     if row.pow2_pages and (entries & (entries - 1) or entries % PAGE):
         raise fail(errno.EINVAL)
@@ -87,7 +90,8 @@ def adopt_map(fd: int) -> Map | None:
     magic, version, map_type, key, value, entries, flags, ncpu, btf_key, btf_value, frozen, _, extra, name = fields
     if magic != MAGIC or version != TRAILER_VERSION:
         return None
-    attr = MapAttr(map_type, key, value, entries, flags, name, extra, btf_key, btf_value)
+    implied = MAPS[MapType(map_type)].implied if map_type in MAPS else 0
+    attr = MapAttr(map_type, key, value, entries, flags & ~implied, name, extra, btf_key, btf_value)
     found = check_attr(attr)(attr, ncpu=ncpu, region=Region.from_fd(fd))
     found.frozen = bool(frozen)
     return found

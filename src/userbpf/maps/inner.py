@@ -81,12 +81,12 @@ class MapOfMaps(Map):
         if self.template is None or not looks_like(self.template, inner):
             raise fail(EINVAL)
 
-    def put_map(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
+    def set_inner(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
         """Make a key lead to a map, which has its id; the holder of the one before, or None."""
         raise NotImplementedError
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        raise fail(EINVAL)  # a value is an fd: see put_map
+        raise fail(EINVAL)  # a value is an fd: see set_inner
 
 
 # --- arrays --------------------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class ArrayOfMaps(MapOfMaps):
             raise fail(code)
         return index
 
-    def put_map(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
+    def set_inner(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
         if flags:
             raise fail(EINVAL)
         index = self._index(key, E2BIG)
@@ -303,7 +303,7 @@ class HashOfMaps(HashMap, MapOfMaps):
         self._free.append(before[0])
         return before[1]
 
-    def put_map(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
+    def set_inner(self, key: bytes, inner: Map, holder: Any, flags: int = 0) -> Any:
         self.check(inner)
         with self._lock:
             cell = self._cell()
@@ -321,7 +321,7 @@ class HashOfMaps(HashMap, MapOfMaps):
     # --- the syscall side ------------------------------------------------------------------------------------------------
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        raise fail(EINVAL)  # a value is an fd: see put_map
+        raise fail(EINVAL)  # a value is an fd: see set_inner
 
     def delete(self, key: bytes) -> None:
         with self._lock:

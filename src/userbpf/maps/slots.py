@@ -184,7 +184,10 @@ class XskMap(SlotMap):
 
     TYPES = (MapType.XSKMAP,)
 
-    def accept(self, index: int, value: bytes) -> None:
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
+        if flags > BPF_EXIST:
+            raise fail(EINVAL)
+        self._index(key, E2BIG)
         try:
             mode = os.fstat(int.from_bytes(value, "little", signed=True)).st_mode
         except (OSError, OverflowError):

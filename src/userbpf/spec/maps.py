@@ -72,7 +72,8 @@ class MapRow:
 
     `required`: flags that must be set; `flags`: flags that may be. `implied`: flags the map has without being asked.
     `flag_errno`: errno of a certain flag where it is not EINVAL. `pow2_pages`: max_entries is a power of two and a
-    multiple of the page size. `extra_max`: largest map_extra; `needs_btf`: key and value types must be given.
+    multiple of the page size. `extra_max`: largest map_extra; `value_first`: a value that is too big is told before
+    anything else. `needs_btf`: key and value types must be given.
     `lookup`: what bpf_map_lookup_elem gives a program. `direct_value`: lddw may take the address of the value
     (ARRAY: max_entries 1, ARENA), `mmap` that user space may map it. `owned`: the first program that uses it fixes
     the program type. `sleepable`: programs that sleep may use it.
@@ -87,6 +88,7 @@ class MapRow:
     implied: int = 0
     flag_errno: tuple[tuple[int, int], ...] = ()
     extra_max: int = 0
+    value_first: bool = False
     pow2_pages: bool = False
     needs_btf: bool = False
     needs_inner: bool = False
@@ -236,7 +238,7 @@ _ROWS: Final = (
         helpers=_h("map_lookup_elem"),
         lookup="map",
         sleepable=True,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.HASH_OF_MAPS,
@@ -247,7 +249,7 @@ _ROWS: Final = (
         helpers=_h("map_lookup_elem"),
         lookup="map",
         sleepable=True,
-        status="typed",
+        status="run",
     ),
     MapRow(
         _T.DEVMAP,
@@ -384,6 +386,8 @@ _ROWS: Final = (
     MapRow(
         _T.BLOOM_FILTER,
         key=NONE,
+        value=Bounds(1, KMALLOC_MAX, too_big=E2BIG),
+        value_first=True,
         flags=_ACCESS | _NUMA | c.BPF_F_ZERO_SEED,
         extra_max=15,
         helpers=_h("map_peek_elem map_push_elem"),

@@ -63,16 +63,18 @@ def _check_create(kernel: Kernel, attr: MapCreateAttr) -> None:
     """What is refused whatever the type's own rules say, then those."""
     if attr.btf_vmlinux_value_type_id and attr.map_type != MapType.STRUCT_OPS:
         raise BpfError(EINVAL)
-    if attr.map_flags & BPF_F_TOKEN_FD:
-        kernel.object_of_fd(attr.map_token_fd)
-        raise BpfError(EINVAL)  # there are no tokens here
     if attr.map_flags & BPF_F_VTYPE_BTF_OBJ_FD or attr.excl_prog_hash or attr.excl_prog_hash_size:
         raise BpfError(EINVAL)
     if attr.map_flags & BPF_F_NUMA_NODE and attr.numa_node not in (0, NUMA_NO_NODE):
         raise BpfError(EINVAL)
     if attr.map_ifindex:
         raise BpfError(EINVAL)
+    token = attr.map_flags & BPF_F_TOKEN_FD
+    attr.map_flags &= ~BPF_F_TOKEN_FD
     check_attr(attr)
+    if token:
+        kernel.object_of_fd(attr.map_token_fd)
+        raise BpfError(EINVAL)  # there are no tokens here
     if not kernel.caps.bpf:
         raise BpfError(EPERM)
 
