@@ -266,7 +266,22 @@ def test_every_element_of_this_cpu(machine: Calls, map_type: MapType) -> None:
 )
 def test_which_maps_have_no_walk(machine: Calls, map_type: MapType, key: int, value: int, flags: int) -> None:
     fd = machine.map(map_type, key, value, 8, map_flags=flags)
-    assert machine.err(load_with_callback, machine, SUM.format(fd=fd), XDP) == "EINVAL"
+    assert machine.err(load_with_callback, machine, SUM.format(fd=fd), XDP) == "ENOTSUPP"
+
+
+@pytest.mark.parametrize("inner_type", [T.HASH, T.ARRAY, T.LRU_HASH], ids=lambda t: t.name)
+def test_every_element_of_an_inner_map(machine: Calls, inner_type: MapType) -> None:
+    inner = machine.map(inner_type)
+    outer = machine.map(T.HASH_OF_MAPS, 4, 4, inner_map_fd=inner)
+    for n in range(4):
+        machine.update(inner, u32(n), u64(20 + n))
+    machine.update(outer, u32(0), u32(inner))
+    walk = (
+        SUM.format(fd=0)
+        .replace("r1 = map_fd 0 ll", "if r0 == 0 goto none\nr1 = r0")
+        .replace("add:", "none:\nexit\nadd:")
+    )
+    assert run(machine, with_key(outer, "map_lookup_elem", then=walk.rstrip().removesuffix("exit"))) == 4 << 16 | 86
 
 
 def test_a_lookup_of_lru_counts_as_use(machine: Calls) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from userbpf.btf import Btf
 from userbpf.errors import BpfError, BtfError
 from userbpf.kernel import fds
-from userbpf.kernel.objects import BtfObj, KernelObject, MapObj
+from userbpf.kernel.objects import BtfObj, InnerShape, KernelObject, MapObj
 from userbpf.maps import adopt_map
+from userbpf.maps.inner import MapOfMaps
 
 if TYPE_CHECKING:
     from userbpf.kernel.machine import Kernel
@@ -40,6 +41,8 @@ def _map(fd: int) -> MapObj | None:
     if found is None:
         return None
     obj = MapObj(found)
+    if isinstance(found, MapOfMaps) and found.template is not None:
+        obj.inner = InnerShape.bare(found.template)
     if os.fstat(obj.private_fd).st_nlink:
         obj.pins[obj.identity] = obj.private_fd
     return obj

@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, cast
 
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import fds
 from userbpf.kernel.fds import Identity
+from userbpf.maps.inner import Template, looks_like
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.verifier.api import MapShape, VerifiedProg
 from userbpf.verifier.fields import SPIN_LOCK, Record
@@ -97,6 +98,35 @@ class OuterMap(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class InnerShape:
+    """What the maps in a map of maps look like: to the family, to the verifier, and which fields are the kernel's own."""
+
+    template: Template
+    shape: MapShape
+    fields: Record | None = None
+
+    @classmethod
+    def of(cls, obj: MapObj) -> InnerShape:
+        """As a map that is there looks; nothing of its content."""
+        return cls(Template.of(obj.map), replace(obj.shape(), peek=None, token=None, frozen=False), obj.fields)
+
+    @classmethod
+    def bare(cls, template: Template) -> InnerShape:
+        """Of what stands in the memory of a map that another process made."""
+        kind, key_size, value_size, max_entries, flags = astuple(template)
+        return cls(template, MapShape(MapType(kind), key_size, value_size, max_entries, flags))
+
+    def fits(self, obj: MapObj) -> bool:
+        """Whether a map may be in the map of maps."""
+        return looks_like(self.template, obj.map) and _places(self.fields) == _places(obj.fields)
+
+
+def _places(record: Record | None) -> list[tuple[str, int, int]]:
+    """Kinds and places of the kernel's fields in a value."""
+    return [(f.kind, f.off, f.size) for f in record.fields] if record is not None else []
+
+
 class MapObj(KernelObject):
     """A map: `map` has the memory and the operations, the rest is what the syscall side knows."""
 
@@ -109,7 +139,7 @@ class MapObj(KernelObject):
         self.map = map_
         self.name = map_.name
         self.btf = btf
-        self.inner: MapObj | None = None  # *_OF_MAPS: what an inner map must look like
+        self.inner: InnerShape | None = None  # *_OF_MAPS: what an inner map must look like
         self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
         self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
 
@@ -144,7 +174,7 @@ class MapObj(KernelObject):
             btf=self.btf.btf if self.btf is not None else None,
             btf_key_type_id=m.btf_key_type_id,
             btf_value_type_id=m.btf_value_type_id,
-            inner=self.inner.shape() if self.inner is not None else None,
+            inner=self.inner.shape if self.inner is not None else None,
             peek=self.peek if m.value_base else None,
             token=self,
         )

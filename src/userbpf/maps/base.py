@@ -44,8 +44,8 @@ from userbpf.native.rt import (
 from userbpf.spec.maps import MAPS
 
 MAGIC: Final = b"userbpf\0"
-TRAILER: Final = struct.Struct("<8sIIIIIIIIIIIQ16s")
-TRAILER_VERSION: Final = 1
+TRAILER: Final = struct.Struct("<8sIIIIIIIIIIIQ16s5I")
+TRAILER_VERSION: Final = 2
 DESC_PRIVATE: Final = 104  # address of the family's private structures in the region
 DESC_NCPU: Final = 112  # u32 slots of a per-CPU value; 0 where the value is shared
 DESC_STRIDE: Final = 116  # u32 bytes from one CPU's value to the next, or of one value
@@ -253,7 +253,12 @@ class Map:
             0,
             self.map_extra,
             self.name.encode("latin-1"),
+            *self.template_fields(),
         )
+
+    def template_fields(self) -> tuple[int, int, int, int, int]:
+        """Of a map of maps: type, key size, value size, entries and flags of what may be in it."""
+        return 0, 0, 0, 0, 0
 
     def freeze(self) -> None:
         """No more writes from the syscall side; kept in the region for every process."""

@@ -13,7 +13,7 @@ from userbpf.maps.array import ArrayMap
 from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
 from userbpf.maps.bloom import BloomFilterMap
 from userbpf.maps.hash import HashMap
-from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps
+from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps, Template
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap
 from userbpf.maps.progarray import ProgArrayMap
@@ -65,12 +65,15 @@ def check_attr(attr: Any) -> type[Map]:
     return family
 
 
-def create_map(attr: Any, *, ncpu: int, inner: Any = None) -> Map:
-    """A new map of an attr (`MapAttr` or abi.attrs.MapCreateAttr); BpfError with Linux's errno where it may not be."""
+def create_map(attr: Any, *, ncpu: int, inner: Template | None = None, region: Region | None = None) -> Map:
+    """A new map of an attr (`MapAttr` or abi.attrs.MapCreateAttr); BpfError with Linux's errno where it may not be.
+
+    `inner`: what may be in a map of maps. `region`: the memory of a map that is there already.
+    """
     family = check_attr(attr)
     if issubclass(family, MapOfMaps):
-        return family(attr, ncpu=ncpu, inner=inner)  # type: ignore[call-arg]
-    return family(attr, ncpu=ncpu)
+        return family(attr, ncpu=ncpu, inner=inner, region=region)  # type: ignore[call-arg]
+    return family(attr, ncpu=ncpu, region=region)
 
 
 def adopt_map(fd: int) -> Map | None:
@@ -87,11 +90,14 @@ def adopt_map(fd: int) -> Map | None:
         return None
     except struct.error:  # shorter than a trailer
         return None
-    magic, version, map_type, key, value, entries, flags, ncpu, btf_key, btf_value, frozen, _, extra, name = fields
+    magic, version, map_type, key, value, entries, flags, ncpu, btf_key, btf_value, frozen, _, extra, name, *looks = (
+        fields
+    )
     if magic != MAGIC or version != TRAILER_VERSION:
         return None
     implied = MAPS[MapType(map_type)].implied if map_type in MAPS else 0
     attr = MapAttr(map_type, key, value, entries, flags & ~implied, name, extra, btf_key, btf_value)
-    found = check_attr(attr)(attr, ncpu=ncpu, region=Region.from_fd(fd))
+    inner = Template(*looks) if looks[0] else None
+    found = create_map(attr, ncpu=ncpu, inner=inner, region=Region.from_fd(fd))
     found.frozen = bool(frozen)
     return found

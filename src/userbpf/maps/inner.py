@@ -19,6 +19,7 @@ import mmap
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from typing import Any, ClassVar, Final
 
 from userbpf.abi.consts import BPF_F_INNER_MAP
@@ -46,7 +47,23 @@ E2BIG = errno.E2BIG
 SAME_ENTRIES: Final = frozenset({MapType.ARRAY, MapType.XSKMAP})  # programs may know these maps' number of entries
 
 
-def looks_like(template: Map, other: Map) -> bool:
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What an inner map must look like."""
+
+    map_type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    map_flags: int
+
+    @classmethod
+    def of(cls, m: Map) -> Template:
+        """A map's looks."""
+        return cls(int(m.map_type), m.key_size, m.value_size, m.max_entries, m.map_flags)
+
+
+def looks_like(template: Template, other: Map) -> bool:
     """Whether a map may be an inner map where the template was named at creation."""
     if (template.map_type, template.key_size, template.value_size, template.map_flags) != (
         other.map_type,
@@ -74,7 +91,10 @@ class _Table:
 class MapOfMaps(Map):
     """What both have in common."""
 
-    template: Map | None
+    template: Template | None
+
+    def template_fields(self) -> tuple[int, int, int, int, int]:
+        return (0, 0, 0, 0, 0) if self.template is None else astuple(self.template)
 
     def check(self, inner: Map) -> None:
         """EINVAL for a map that does not look like the template."""
@@ -121,7 +141,7 @@ class ArrayOfMaps(MapOfMaps):
     TYPES = (MapType.ARRAY_OF_MAPS,)
     GENERIC: ClassVar[dict[str, NativeFn[...]]] = {"lookup": any_lookup, "update": no_update, "delete": any_delete}
 
-    def __init__(self, attr: Any, *, inner: Map | None = None, **more: Any) -> None:
+    def __init__(self, attr: Any, *, inner: Template | None = None, **more: Any) -> None:
         self.template = inner
         self._table = _Table(attr.max_entries)
         self._holders: dict[int, Any] = {}
@@ -269,7 +289,7 @@ class HashOfMaps(HashMap, MapOfMaps):
         "put_inner": put_inner,
     }
 
-    def __init__(self, attr: Any, *, inner: Map | None = None, **more: Any) -> None:
+    def __init__(self, attr: Any, *, inner: Template | None = None, **more: Any) -> None:
         self.template = inner
         self.cells: int = attr.max_entries + 2 * SPARE
         self._table = _Table(self.cells)

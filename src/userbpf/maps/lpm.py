@@ -464,6 +464,17 @@ def holds_more(node: int, index: int) -> int:
 
 
 @native
+def is_empty(node: int) -> int:
+    """Whether a node has nothing at all."""
+    found = 0
+    i = 0
+    while i < 16:
+        found = found | load64(node + i * 8)
+        i = i + 1
+    return found == 0
+
+
+@native
 def prune(head: int, size: int, data: int, bit: int, end: int, where: int) -> int:
     """Take out the nodes on a key's way from a slot down to the array before `end`, which hold nothing any more."""
     slot = load64(where)
@@ -510,7 +521,7 @@ def unlink(base: int, stride: int, head: int, size: int, entry: int) -> int:
         array = nodes_of(head) + (below - 1) * NODE
         bit = end
         end = end + STEP
-    if bit != 0 and holds_more(array, 16) == 0:
+    if bit != 0 and is_empty(array):
         prune(head, size, data, cut_bit, end, cut)
     return 0
 

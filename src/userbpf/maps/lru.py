@@ -45,6 +45,7 @@ from userbpf.native import (
     atomic_add64,
     atomic_cmpxchg32,
     atomic_load32,
+    extern_call,
     load32,
     load64,
     native,
@@ -57,6 +58,7 @@ E2BIG = errno.E2BIG
 ENOMEM = errno.ENOMEM
 
 TOUCHED: Final = 0xFFFFFFFE  # in `free`: in a chain, and looked up since the hand came by
+WAITS: Final = 10_000  # times that others are let run before an update gives up
 H_HAND: Final = 32  # u64 elements the hand has passed
 
 
@@ -121,14 +123,19 @@ def put_lru(
     value: int,
     flags: int,
 ) -> int:
-    """`hash.put`, with room made where there is none."""
-    while 1:
+    """`hash.put`, with room made where there is none.
+
+    Where there is nothing to throw out others have taken all the room and are about to fill it: they are waited for.
+    """
+    waits = 0
+    while waits < WAITS:
         result = put(base, head, max_entries, sizes, vstride, ncpu, cpu, key, value, flags)
         if result != neg(E2BIG):
             return result
         if evict(base, head, sizes >> 32) == 0:
-            return neg(ENOMEM)
-    return 0
+            waits = waits + 1
+            extern_call("sched_yield")
+    return neg(ENOMEM)
 
 
 # --- for programs that know the map ------------------------------------------------------------------------------------

@@ -93,7 +93,10 @@ def _buckets(kernel: Kernel, obj: MapObj, attr: MapBatchAttr, token: bytes | Non
         kernel.memory.write(attr.values, bytes(sum(map(len, values))))
     if not attr.out_batch:
         raise BpfError(EFAULT)
+    held = list(obj.map.held_objects()) if delete else []
     keys, values, after = obj.map.lookup_batch(token, attr.count, delete)
+    for each in held:
+        kernel.retire(each)
     return keys, [element.shown(obj, value) for value in values], after
 
 

@@ -10,7 +10,7 @@ import ctypes
 from errno import E2BIG, EINVAL, ENOENT, EPERM
 from typing import Final
 
-from userbpf.abi.consts import BPF_F_INNER_MAP, BPF_F_LOCK, BPF_NOEXIST
+from userbpf.abi.consts import BPF_F_LOCK, BPF_NOEXIST
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel
@@ -104,22 +104,10 @@ def _store_inner(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: i
     if obj.map.map_type == MapType.ARRAY_OF_MAPS and flags:
         raise BpfError(EINVAL)
     inner = kernel.map_of_fd(int.from_bytes(value, "little"))
-    if obj.inner is None or not fits(obj.inner, inner):
+    if obj.inner is None or not obj.inner.fits(inner):
         raise BpfError(EINVAL)
     with kernel.lock:
         kernel.retire(obj.put_inner(key, inner, flags))
-
-
-def fits(template: MapObj, inner: MapObj) -> bool:
-    """Type, sizes and flags are the same; of an ARRAY max_entries, too, unless it has BPF_F_INNER_MAP."""
-    ours, theirs = template.map, inner.map
-    fixed_length = ours.map_type == MapType.ARRAY and not ours.map_flags & BPF_F_INNER_MAP
-    return (
-        (ours.map_type, ours.key_size, ours.value_size, ours.map_flags)
-        == (theirs.map_type, theirs.key_size, theirs.value_size, theirs.map_flags)
-        and template.lock_off == inner.lock_off
-        and (not fixed_length or ours.max_entries == theirs.max_entries)
-    )
 
 
 def _store_beside_lock(obj: MapObj, key: bytes, value: bytes, flags: int) -> None:

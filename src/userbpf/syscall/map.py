@@ -16,7 +16,7 @@ from userbpf.abi.enums import Cmd, MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel
 from userbpf.kernel.fds import open_mode
-from userbpf.kernel.objects import MapObj
+from userbpf.kernel.objects import InnerShape, MapObj
 from userbpf.maps import create_map
 from userbpf.maps.create import check_attr
 from userbpf.spec.maps import MAPS
@@ -52,7 +52,7 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
     btf = mapbtf.check(kernel, attr)
     attr.map_name = name.encode("latin-1")
     attr.map_flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY)  # of the fd, not of the map
-    made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.map if inner is not None else None), btf)
+    made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.template if inner is not None else None), btf)
     made.inner = inner
     if btf is not None:
         made.fields = fields.of_map(btf.btf, attr.btf_value_type_id, fields.KernelNames(kernel.vmlinux))
@@ -79,7 +79,7 @@ def _check_create(kernel: Kernel, attr: MapCreateAttr) -> None:
         raise BpfError(EPERM)
 
 
-def _inner_template(kernel: Kernel, attr: MapCreateAttr) -> MapObj | None:
+def _inner_template(kernel: Kernel, attr: MapCreateAttr) -> InnerShape | None:
     """The map that all inner maps must look like; a map of maps cannot be one."""
     if not MAPS[MapType(attr.map_type)].needs_inner:
         return None
@@ -88,7 +88,7 @@ def _inner_template(kernel: Kernel, attr: MapCreateAttr) -> MapObj | None:
         raise BpfError(ENOTSUPP)
     if inner.inner is not None:
         raise BpfError(EINVAL)
-    return inner
+    return InnerShape.of(inner)
 
 
 # --- elements ----------------------------------------------------------------------------------------------------------

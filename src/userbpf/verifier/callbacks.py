@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import HelperId
+from userbpf.abi.enums import HelperId, MapType
+from userbpf.spec.maps import ENOTSUPP, MAPS
 from userbpf.verifier import access, btf_info, locks, precision, timers
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
@@ -50,6 +51,9 @@ def _setup_loop(call: Call, caller: list[Reg], callee: Frame) -> None:
 
 def _setup_each(call: Call, caller: list[Reg], callee: Frame) -> None:
     map_reg = caller[1]
+    assert call.map is not None
+    if not MAPS[MapType(call.map.shape.map_type)].for_each:
+        raise Reject(ENOTSUPP, "callback function not allowed for map")
     callee.regs[1] = map_reg
     callee.regs[2] = (MAP_KEY, ZERO, 0, 0, map_reg[4])
     callee.regs[3] = (MAP_VALUE, ZERO, 0, 0, map_reg[4])
@@ -78,9 +82,6 @@ def call(the_call: Call) -> int | None:
             if ck.log.level2:
                 ck.log.put(f"frame{frame.frameno} bpf_loop iteration limit reached")
             return None
-    elif helper == HelperId.for_each_map_elem:
-        if the_call.map is None or the_call.map.index < 0:
-            raise Reject(EINVAL, "callbacks over inner maps are not supported")
     _push(the_call, setup)
     return None
 
