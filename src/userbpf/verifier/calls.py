@@ -30,6 +30,7 @@ from userbpf.verifier.regs import (
     XDP_SOCK,
     ZERO,
     Reg,
+    known,
 )
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
@@ -140,7 +141,14 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
         for i in range(6):
             regs[i] = UNINIT
         regs[0] = UNKNOWN_REG
-        return pc + 1
+        if len(ck.st.frames) == 1:
+            return pc + 1
+        # out of bounds a subprogram returns 0 to its caller, which goes on
+        ck.push(pc + 1, pc)
+        regs[0] = known(0)
+        nxt = _return(ck, pc)
+        ck.print_from = False
+        return nxt
 
     return load
 

@@ -260,7 +260,7 @@ def _force_all(ck: Checker, start: State) -> None:
     level2 = ck.log.level2
     if level2:
         ck.log.put(f"mark_precise: frame{len(start.frames) - 1}: falling back to forcing all scalars precise")
-    st: State | None = start
+    st = start.parent  # the state that is being left needs no marks: nothing will be compared with it
     while st is not None:
         for frame in st.frames:
             for i in range(10):

@@ -27,6 +27,10 @@ def check_all(ck: Checker) -> None:
 
     def setup(frame: Frame) -> None:
         frame.regs[1] = CTX_REG
+        # a prototype that could not be called is remarked upon, though nobody calls the main program
+        main = btf_info.prepare(ck, 0)
+        if main is not None and main.wrong:
+            ck.say(main.wrong)
 
     ck.check_function(0, setup)
     _check_globals(ck)
