@@ -5,6 +5,7 @@ Clock, seed, number of CPUs, capabilities and version are parameters: what a pro
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -12,6 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from errno import EINVAL, ENOENT
+from pathlib import Path
 from typing import Final, TypeVar
 
 from userbpf.btf import Btf
@@ -26,6 +28,7 @@ from userbpf.verifier.api import Caps
 
 DEFAULT_VERSION: Final = "6.18"
 VMLINUX_BTF: Final = "/sys/kernel/btf/vmlinux"
+KALLSYMS: Final = "/proc/kallsyms"
 SWEEP_EVERY: Final = 64  # creations between two sweeps
 TRACE_LINES: Final = 4096
 
@@ -215,6 +218,17 @@ class Kernel:
             self._vmlinux = source if isinstance(source, Btf) else _read_btf(source)
         return self._vmlinux
 
+    def symbols(self) -> frozenset[str] | None:
+        """Functions and variables whose address the running kernel tells; None where its BTF is not in use: all then."""
+        if self.vmlinux() is None or self._vmlinux is not _read_btf(VMLINUX_BTF):
+            return None
+        return _read_symbols(KALLSYMS)
+
+    def has_symbol(self, name: str) -> bool:
+        """Whether programs may name a function or variable of the kernel's."""
+        known = self.symbols()
+        return known is None or name in known
+
     # --- statistics
 
     def stats_fd(self) -> int:
@@ -311,3 +325,14 @@ def _read_btf(path: str | os.PathLike[str]) -> Btf | None:
         return read_lazy(os.fspath(path)) if os.fspath(path) else None
     except (OSError, BtfError):
         return None
+
+
+@functools.lru_cache(maxsize=1)
+def _read_symbols(path: str) -> frozenset[str] | None:
+    """The names in a list of symbols, without those of modules."""
+    try:
+        data = Path(path).read_text()
+    except OSError:
+        return None
+    names = frozenset(line.split(" ", 2)[2] for line in data.splitlines() if line and "[" not in line)
+    return names or None

@@ -75,6 +75,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         attach_btf_id=attr.attach_btf_id,
         attach_prog=target.prog,
         vmlinux=kernel.vmlinux,
+        has_symbol=kernel.has_symbol,
     )
     try:
         loading.read_btf(request, out)

@@ -48,6 +48,7 @@ class Target:
     ops: StructOps | None = None
     ret: tuple[int, int] | None = None
     void: bool = False  # whatever r0 is at exit does not matter
+    no_exit: bool = False  # there is no rule for r0, so that no program passes
 
     @property
     def params(self) -> list[Param]:
@@ -226,6 +227,8 @@ def _function(req: VerifyRequest, btf: Btf, t: Type) -> Target:
     if req.attach_prog is not None:
         _traced(req, t)
     trampoline(btf, t.name, proto)
+    if req.attach_prog is None and req.has_symbol is not None and not req.has_symbol(t.name):
+        raise Reject(ENOENT, f"The address of function {t.name} cannot be found")
     sleeps = bool(req.prog_flags & F_SLEEPABLE)
     out = Target(btf, t.name, proto, exit_value=attach in (_A.TRACE_FEXIT, _A.LSM_MAC, _A.LSM_CGROUP))
     if req.prog_type == ProgType.LSM:
@@ -237,6 +240,9 @@ def _function(req: VerifyRequest, btf: Btf, t: Type) -> Target:
         out.ret = None if out.void else ((0, 1) if hook in hooks.LSM_BOOL else (-MAX_ERRNO, 0))
         if attach == _A.LSM_CGROUP:
             out.void, out.ret = False, ((1, 1) if proto.type == 0 else (0, 1))
+        return out
+    if attach in (_A.LSM_MAC, _A.LSM_CGROUP):
+        out.exit_value, out.no_exit = True, True
         return out
     if attach == _A.MODIFY_RETURN:
         if req.attach_prog is not None:

@@ -149,7 +149,7 @@ class BtfContext:
             return pointer(btf, pointee.id, flags), ""
         if not isinstance(pointee, Composite):
             return None, f"func '{target.name}' arg{number} type {kind_text(pointee)} is not a struct"
-        text = f"func '{target.name}' arg{number} has btf_id {pointee.id} type {kind_text(pointee)} '{pointee.name}'"
+        text = f"func '{target.name}' arg{number} has btf_id {pointee.id} type {kind_text(pointee)} '{shown(pointee)}'"
         return pointer(btf, self._narrowed(btf, pointee), flags), text
 
     def _narrowed(self, btf: Btf, pointee: Type) -> int:

@@ -18,6 +18,7 @@ from userbpf.verifier.state import Frame
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
+ENOTSUPP: Final = 524
 MAX_STACK: Final = 512
 MAX_FRAMES: Final = 8
 
@@ -87,6 +88,8 @@ def check_return(ck: Checker) -> None:
         raise Reject(EACCES, "R0 leaks addr as return value")
     row = PROGS[ck.req.prog_type]
     if ck.target is not None:
+        if ck.target.no_exit:
+            raise Reject(ENOTSUPP)
         allowed = ck.target.ret
     else:
         allowed = row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
