@@ -22,10 +22,13 @@ from typing import Any, Final
 
 from bpfcalls import Buf, Calls
 from userbpf.abi.enums import MapType, ProgType
+from userbpf.btf import Btf
 from userbpf.btf.builder import Builder
 from userbpf.errors import BpfError
 from userbpf.isa.asm import assemble
 from userbpf.isa.insn import Insn
+from userbpf.spec.maps import MAPS as ROWS
+from userbpf.verifier import MapShape, Rejected, VerifyRequest, verify
 from userbpf.verifier.cfg import find_subprogs
 
 FILTER: Final = int(ProgType.SOCKET_FILTER)
@@ -251,6 +254,8 @@ class Scene:
         self, prog_type: int, text: str, level: int = 2, keep: bool = False, **more: Any
     ) -> tuple[int, list[str], int]:
         """errno, log lines, fd (-1 unless kept)."""
+        if self.calls.name == "user" and any(not runs(name) for _, name in _MAP.findall(text)):
+            return *self._verify(prog_type, text, level, more.get("prog_flags", 0)), -1
         insns = self.insns(text)
         starts = find_subprogs(insns)
         funcs = struct.pack("<II", 0, self.types["main"])
@@ -270,6 +275,41 @@ class Scene:
             self.calls.close(fd)
             fd = -1
         return 0, lines(log.text), fd
+
+    def _verify(self, prog_type: int, text: str, level: int, flags: int) -> tuple[int, list[str]]:
+        """The verifier by itself, where a map's type is known but cannot be made."""
+        names = sorted({name for _, name in _MAP.findall(text)})
+        text = _MAP.sub(lambda m: f"{m[1]} {names.index(m[2])}", text)
+        shapes = [self.shape(MAPS[name]) for name in names]
+        insns = list(assemble(text))
+        btf = Btf.parse(self.types.builder.encode())
+        funcs = [(0, self.types["main"]), *((start, self.types["cb"]) for start in find_subprogs(insns)[1:])]
+        request = VerifyRequest(insns, ProgType(prog_type), log_level=level, prog_flags=flags, btf=btf, func_info=funcs)
+        request.resolve_map = shapes.__getitem__
+        assert self.calls.kernel is not None
+        request.vmlinux = self.calls.kernel.vmlinux
+        try:
+            return 0, lines(verify(request).log)
+        except Rejected as e:
+            return e.errno or 0, lines(e.log)
+
+    def shape(self, spec: MapOf) -> MapShape:
+        """What the verifier is told of a map."""
+        if spec.plain is not None:
+            shape = MapShape(MapType(spec.map_type), *spec.plain, spec.entries)
+            shape.inner = self.shape(MAPS[spec.inner]) if spec.inner else None
+            return shape
+        btf = Btf.parse(self.types.builder.encode())
+        key, value = self.types[spec.key], self.types[spec.value]
+        sizes = btf.size_of(key), btf.size_of(value)
+        return MapShape(
+            MapType(spec.map_type), *sizes, spec.entries, btf=btf, btf_key_type_id=key, btf_value_type_id=value
+        )
+
+
+def runs(name: str) -> bool:
+    """Whether userbpf makes such maps."""
+    return ROWS[MapType(MAPS[name].map_type)].status == "run"
 
 
 def lines(log: str) -> list[str]:

@@ -47,6 +47,7 @@ from userbpf.verifier.regs import (
     BTF_ID,
     BUF,
     CTX,
+    DYNPTR,
     FLOW_KEYS,
     FUNC,
     ID_MASK,
@@ -368,7 +369,7 @@ def _low_const(val: Val) -> int | None:
 
 UNTRUSTED_MEM: Final = MEM | RDONLY | UNTRUSTED
 _MOVABLE: Final = frozenset(
-    (CTX, MAP_VALUE, MAP_KEY, STACK, PACKET_META, PACKET, TP_BUFFER, BTF_ID, MEM, BUF, FUNC, FLOW_KEYS)
+    (CTX, MAP_VALUE, MAP_KEY, STACK, PACKET_META, PACKET, TP_BUFFER, BTF_ID, DYNPTR, MEM, BUF, FUNC, FLOW_KEYS)
 )
 
 

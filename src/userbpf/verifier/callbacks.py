@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.spec.maps import ENOTSUPP, MAPS
-from userbpf.verifier import access, btf_info, locks, precision, timers
+from userbpf.verifier import access, btf_info, dynptr, locks, precision, timers
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     CTX,
+    DYNPTR,
     MAP_KEY,
     MAP_PTR,
     MAP_VALUE,
@@ -60,7 +61,16 @@ def _setup_each(call: Call, caller: list[Reg], callee: Frame) -> None:
     callee.regs[4] = caller[3]
 
 
-_SETUPS: Final[dict[HelperId, Setup]] = {HelperId.loop: _setup_loop, HelperId.for_each_map_elem: _setup_each}
+def _setup_drain(call: Call, caller: list[Reg], callee: Frame) -> None:
+    callee.regs[1] = (DYNPTR, ZERO, call.ck.new_id(), 0, dynptr.Dyn(dynptr.LOCAL, 0, True))
+    callee.regs[2] = caller[3]
+
+
+_SETUPS: Final[dict[HelperId, Setup]] = {
+    HelperId.loop: _setup_loop,
+    HelperId.for_each_map_elem: _setup_each,
+    HelperId.user_ringbuf_drain: _setup_drain,
+}
 
 
 def call(the_call: Call) -> int | None:

@@ -88,6 +88,8 @@ def reg_text(reg: Reg, frameno: int, precise: bool = False) -> str:
         parts.append(f"off={number_text(off)}")
     if base in (PACKET, PACKET_META):
         parts.append(f"r={extra if extra >= 0 else hex(extra & 0xFFFFFFFFFFFFFFFF)}")
+    if base == DYNPTR:
+        parts.append(f"type={extra.kind}")
     if base == MEM:
         parts.append(f"sz={number_text(extra[0])}")
     if val.mask == 0:

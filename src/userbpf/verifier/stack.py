@@ -15,6 +15,7 @@ from userbpf.verifier.api import PtrKind
 from userbpf.verifier.domain import cast, sext
 from userbpf.verifier.regs import (
     BASE_MASK,
+    DYNPTR,
     EMPTY_SLOT,
     NOT_INIT,
     SCALAR,
@@ -147,7 +148,7 @@ def store(ck: Checker, pc: int, frame: Frame, off: int, size: int, value: int) -
         stack[index] = _spilled(types, reg, size, ck.allow_ptr_leaks)
     elif value == STORE_IMM and not off % 8 and ck.bpf_capable:
         stack[index] = _spilled(types, known(ck.insns[pc].imm & 0xFFFFFFFFFFFFFFFF), size, ck.allow_ptr_leaks)
-    elif reg is not None and reg[0] != SCALAR and reg[0] & BASE_MASK != NOT_INIT:
+    elif reg is not None and reg[0] != SCALAR and reg[0] & BASE_MASK not in (NOT_INIT, DYNPTR):
         if size != 8:
             raise Reject(EACCES, "invalid size of register spill")
         if frame is not ck.frame and reg[0] == STACK:
