@@ -229,13 +229,16 @@ class Calls:
 
 
 def calls_of(name: str) -> Calls:
-    """Calls over a transport; skips, with the reason, where Linux does not let us."""
+    """Calls over a transport: linux (skips, with the reason, where it is not permitted), user, or interpreter.
+
+    The last one is userbpf with every program run in the checked interpreter.
+    """
     if name == "linux":
         reason = linux.available()
         if reason:
             pytest.skip(reason)
         return Calls(linux.bpf, "linux")
-    own = Kernel()
+    own = Kernel(interpret_only=name == "interpreter")
     return Calls(lambda cmd, attr, size=None: dispatch(own, cmd, attr, size), "user", own)
 
 

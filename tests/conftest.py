@@ -19,25 +19,30 @@ def kernel() -> Any:
     return Kernel()
 
 
-@pytest.fixture(params=["user", "linux"])
-def transport(request: pytest.FixtureRequest) -> Iterator[Calls]:
-    """bpf(2) over userbpf, then over Linux."""
-    calls = calls_of(request.param)
+def lent(name: str) -> Iterator[Calls]:
+    """bpf(2) over a transport; what the test leaves open is closed."""
+    calls = calls_of(name)
     yield calls
     for fd in calls.fds:
         try:
             os.close(fd)
         except OSError:
             pass
+
+
+@pytest.fixture(params=["user", "linux"])
+def transport(request: pytest.FixtureRequest) -> Iterator[Calls]:
+    """bpf(2) over userbpf, then over Linux."""
+    yield from lent(request.param)
+
+
+@pytest.fixture(params=["user", "interpreter", "linux"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Calls]:
+    """bpf(2) over userbpf, over userbpf with programs interpreted, then over Linux: for tests that run programs."""
+    yield from lent(request.param)
 
 
 @pytest.fixture
 def user() -> Iterator[Calls]:
     """bpf(2) over userbpf alone, for what Linux has no counterpart of."""
-    calls = calls_of("user")
-    yield calls
-    for fd in calls.fds:
-        try:
-            os.close(fd)
-        except OSError:
-            pass
+    yield from lent("user")

@@ -220,9 +220,10 @@ for text_ in (
             case(f"{name} {text_!r} {flags}", XDP, number(text_, flags, name), V4)
 
 
-def both(prog_type: int, text: str, packet: bytes) -> list[Any]:
+def answers(prog_type: int, text: str, packet: bytes) -> list[Any]:
+    """retval and packet in Linux, compiled and interpreted."""
     out = []
-    for name in ("user", "linux"):
+    for name in ("linux", "user", "interpreter"):
         calls: Calls = calls_of(name)
         fd = calls.prog(assemble(text), prog_type)
         try:
@@ -235,5 +236,6 @@ def both(prog_type: int, text: str, packet: bytes) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "prog_type", "text", "packet"), CASES, ids=[c[0] for c in CASES])
 def test_helper_answers_as_in_linux(name: str, prog_type: int, text: str, packet: bytes) -> None:
-    ours, theirs = both(prog_type, text, packet)
-    assert ours == theirs
+    theirs, compiled, interpreted = answers(prog_type, text, packet)
+    assert compiled == theirs
+    assert interpreted == theirs

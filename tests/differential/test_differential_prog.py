@@ -1,4 +1,4 @@
-"""BPF_PROG_LOAD, BPF_PROG_TEST_RUN and what the programs do to maps, over both transports."""
+"""BPF_PROG_LOAD, BPF_PROG_TEST_RUN and what the programs do to maps, over both transports and in the interpreter."""
 
 from __future__ import annotations
 
@@ -195,17 +195,17 @@ def test_bind_map(transport: Calls) -> None:
         assert transport.err(transport.bpf, Cmd.PROG_BIND_MAP, attr) == want
 
 
-def test_a_program_keeps_its_map(transport: Calls) -> None:
-    fd = transport.map(MapType.ARRAY)
-    number = transport.map_info(fd).id
-    prog = transport.prog(count_in_array(fd))
-    transport.close(fd)
-    transport.test_run(prog)
-    again = transport.fd_by_id(Cmd.MAP_GET_FD_BY_ID, number)
-    assert transport.lookup(again, u32(0)) == u64(1)
-    transport.close(again, prog)
-    if transport.name == "user":  # Linux frees it a little later
-        assert transport.err(transport.fd_by_id, Cmd.MAP_GET_FD_BY_ID, number) == "ENOENT"
+def test_a_program_keeps_its_map(engine: Calls) -> None:
+    fd = engine.map(MapType.ARRAY)
+    number = engine.map_info(fd).id
+    prog = engine.prog(count_in_array(fd))
+    engine.close(fd)
+    engine.test_run(prog)
+    again = engine.fd_by_id(Cmd.MAP_GET_FD_BY_ID, number)
+    assert engine.lookup(again, u32(0)) == u64(1)
+    engine.close(again, prog)
+    if engine.name == "user":  # Linux frees it a little later
+        assert engine.err(engine.fd_by_id, Cmd.MAP_GET_FD_BY_ID, number) == "ENOENT"
 
 
 # --- TEST_RUN
@@ -213,28 +213,28 @@ def test_a_program_keeps_its_map(transport: Calls) -> None:
 PACKET = bytes(range(64))
 
 
-def test_run_counts(transport: Calls) -> None:
-    fd = transport.map(MapType.ARRAY)
-    prog = transport.prog(count_in_array(fd, 2), ProgType.XDP)
-    attr, out = transport.test_run(prog, PACKET, 100)
+def test_run_counts(engine: Calls) -> None:
+    fd = engine.map(MapType.ARRAY)
+    prog = engine.prog(count_in_array(fd, 2), ProgType.XDP)
+    attr, out = engine.test_run(prog, PACKET, 100)
     assert (attr.retval, attr.data_size_out, out[:64]) == (2, 64, PACKET)
-    transport.test_run(prog, PACKET, repeat=9)
-    assert transport.lookup(fd, u32(0)) == u64(10)
+    engine.test_run(prog, PACKET, repeat=9)
+    assert engine.lookup(fd, u32(0)) == u64(10)
 
 
 @pytest.mark.parametrize("prog_type", [ProgType.XDP, ProgType.SCHED_CLS])
-def test_run_output_that_does_not_fit(transport: Calls, prog_type: ProgType) -> None:
-    prog = transport.prog(ret(2), prog_type)
+def test_run_output_that_does_not_fit(engine: Calls, prog_type: ProgType) -> None:
+    prog = engine.prog(ret(2), prog_type)
     given, got = Buf(PACKET), Buf(b"\xff" * 64)
     attr = ProgTestRunAttr(prog, data_in=given.addr, data_size_in=64, data_out=got.addr, data_size_out=10)
-    assert transport.err(transport.bpf, Cmd.PROG_TEST_RUN, attr) == "ENOSPC"
+    assert engine.err(engine.bpf, Cmd.PROG_TEST_RUN, attr) == "ENOSPC"
     assert (attr.retval, attr.data_size_out) == (2, 64)
     assert got.raw == PACKET[:10] + b"\xff" * 54
     unlimited = ProgTestRunAttr(prog, data_in=given.addr, data_size_in=64, data_out=got.addr)
-    transport.bpf(Cmd.PROG_TEST_RUN, unlimited)
+    engine.bpf(Cmd.PROG_TEST_RUN, unlimited)
     assert got.raw == PACKET
     no_room = ProgTestRunAttr(prog, data_in=given.addr, data_size_in=64, data_size_out=10)
-    assert transport.err(transport.bpf, Cmd.PROG_TEST_RUN, no_room) == "ENOSPC"
+    assert engine.err(engine.bpf, Cmd.PROG_TEST_RUN, no_room) == "ENOSPC"
 
 
 @pytest.mark.parametrize(
@@ -259,39 +259,39 @@ def test_run_output_that_does_not_fit(transport: Calls, prog_type: ProgType) -> 
     ids=lambda v: "+".join(v) if isinstance(v, dict) else "",
 )
 @pytest.mark.parametrize("prog_type", [ProgType.XDP, ProgType.SOCKET_FILTER])
-def test_run_fields(transport: Calls, prog_type: ProgType, fields: dict[str, Any], want: str) -> None:
-    prog, given = transport.prog(ret(2), prog_type), Buf(PACKET)
+def test_run_fields(engine: Calls, prog_type: ProgType, fields: dict[str, Any], want: str) -> None:
+    prog, given = engine.prog(ret(2), prog_type), Buf(PACKET)
     attr = ProgTestRunAttr(**{"prog_fd": prog, "data_in": given.addr, "data_size_in": 64, **fields})
-    assert transport.err(transport.bpf, Cmd.PROG_TEST_RUN, attr) == want
+    assert engine.err(engine.bpf, Cmd.PROG_TEST_RUN, attr) == want
 
 
-def test_run_with_context(transport: Calls) -> None:
-    prog, given, got = transport.prog(ret(2), ProgType.XDP), Buf(PACKET), Buf(b"\xff" * 40)
+def test_run_with_context(engine: Calls) -> None:
+    prog, given, got = engine.prog(ret(2), ProgType.XDP), Buf(PACKET), Buf(b"\xff" * 40)
     ctx = Buf(struct.pack("<6I", 0, 64, 0, 0, 0, 0))
     whole = {"prog_fd": prog, "data_in": given.addr, "data_size_in": 64, "ctx_in": ctx.addr, "ctx_size_in": 24}
     attr = ProgTestRunAttr(**whole, ctx_out=got.addr, ctx_size_out=40)
-    transport.bpf(Cmd.PROG_TEST_RUN, attr)
+    engine.bpf(Cmd.PROG_TEST_RUN, attr)
     assert (attr.ctx_size_out, got.raw[:24]) == (24, struct.pack("<6I", 0, 64, 0, 0, 0, 0))
     attr = ProgTestRunAttr(**whole, ctx_out=got.addr, ctx_size_out=10)
-    assert transport.err(transport.bpf, Cmd.PROG_TEST_RUN, attr) == "ENOSPC"
+    assert engine.err(engine.bpf, Cmd.PROG_TEST_RUN, attr) == "ENOSPC"
     assert attr.ctx_size_out == 24
 
 
-def test_types_without_test_run(transport: Calls) -> None:
-    prog = transport.prog(RETURN_0, ProgType.KPROBE)
-    assert transport.err(transport.bpf, Cmd.PROG_TEST_RUN, ProgTestRunAttr(prog)) == "ENOTSUPP"
+def test_types_without_test_run(engine: Calls) -> None:
+    prog = engine.prog(RETURN_0, ProgType.KPROBE)
+    assert engine.err(engine.bpf, Cmd.PROG_TEST_RUN, ProgTestRunAttr(prog)) == "ENOTSUPP"
 
 
-def test_run_statistics(transport: Calls) -> None:
-    prog = transport.prog()
-    counting = transport.fd(Cmd.ENABLE_STATS, EnableStatsAttr())
-    transport.test_run(prog, repeat=3)
-    info = transport.prog_info(prog)
+def test_run_statistics(engine: Calls) -> None:
+    prog = engine.prog()
+    counting = engine.fd(Cmd.ENABLE_STATS, EnableStatsAttr())
+    engine.test_run(prog, repeat=3)
+    info = engine.prog_info(prog)
     assert (info.run_cnt, info.run_time_ns > 0) == (3, True)
-    transport.close(counting)
-    transport.test_run(prog)
-    assert transport.prog_info(prog).run_cnt == 3
-    assert transport.err(transport.fd, Cmd.ENABLE_STATS, EnableStatsAttr(1)) == "EINVAL"
+    engine.close(counting)
+    engine.test_run(prog)
+    assert engine.prog_info(prog).run_cnt == 3
+    assert engine.err(engine.fd, Cmd.ENABLE_STATS, EnableStatsAttr(1)) == "EINVAL"
 
 
 # --- tail calls
@@ -302,17 +302,17 @@ def tail_call(fd: int, index: int) -> list[Insn]:
     return [*lddw_map(2, fd), Insn(0xB7, 3, 0, 0, index), Insn(0x85, 0, 0, 0, 12), *ret(99)]
 
 
-def test_tail_calls(transport: Calls) -> None:
-    array = transport.map(MapType.PROG_ARRAY, 4, 4)
-    target, caller = transport.prog(ret(7)), transport.prog(tail_call(array, 1))
-    assert transport.test_run(caller)[0].retval == 99
-    transport.update(array, u32(1), u32(target))
-    assert transport.lookup(array, u32(1), 4) == u32(transport.prog_info(target).id)
-    assert transport.test_run(caller)[0].retval == 7
-    transport.close(target)
-    assert transport.test_run(caller)[0].retval == 7
-    transport.delete(array, u32(1))
-    assert transport.test_run(caller)[0].retval == 99
+def test_tail_calls(engine: Calls) -> None:
+    array = engine.map(MapType.PROG_ARRAY, 4, 4)
+    target, caller = engine.prog(ret(7)), engine.prog(tail_call(array, 1))
+    assert engine.test_run(caller)[0].retval == 99
+    engine.update(array, u32(1), u32(target))
+    assert engine.lookup(array, u32(1), 4) == u32(engine.prog_info(target).id)
+    assert engine.test_run(caller)[0].retval == 7
+    engine.close(target)
+    assert engine.test_run(caller)[0].retval == 7
+    engine.delete(array, u32(1))
+    assert engine.test_run(caller)[0].retval == 99
 
 
 def test_which_programs_may_stand_in_a_prog_array(transport: Calls) -> None:
