@@ -6,8 +6,6 @@ zeroes where the Ethernet header was.
 
 from __future__ import annotations
 
-import errno
-
 from userbpf.abi.ctx import SkBuff
 from userbpf.abi.enums import ProgType
 from userbpf.hooks.base import PacketSlot, Runnable, packet_slot
@@ -69,13 +67,10 @@ def family_of(frame: bytes) -> int:
     return 0
 
 
-def read_ctx(raw: bytes | None, length: int) -> SkBuff:
-    """ctx_in as a record. Fields that a test may not choose must be zero: EINVAL; bytes past the struct: E2BIG."""
-    if raw is None:
+def read_ctx(whole: bytes | None, length: int) -> SkBuff:
+    """The context as a record. Fields that a test may not choose must be zero: EINVAL."""
+    if whole is None:
         return SkBuff()
-    if any(raw[SkBuff.SIZE :]):
-        raise refuse(errno.E2BIG)
-    whole = raw[: SkBuff.SIZE].ljust(SkBuff.SIZE, b"\0")
     skb = SkBuff.decode(whole)
     allowed = SkBuff(**{name: getattr(skb, name) for name in IN_FIELDS})
     kept = bytearray(allowed.encode())
@@ -114,13 +109,15 @@ def lay_out(slot: PacketSlot, frame: bytes, given: SkBuff, cb: bytes, link_layer
 
 def test_run(prog: Runnable, request: TestRunRequest) -> TestRunResult:
     """BPF_PROG_TEST_RUN of a program over an skb."""
-    frame = request.data_in
-    if request.flags or request.cpu or request.batch_size or not ETH_HLEN <= len(frame) <= MAX_SIZE:
+    size = request.data_in.size
+    if request.flags or request.cpu or request.batch_size or not ETH_HLEN <= size <= MAX_SIZE:
         raise refuse()
+    frame = request.data_in.read(size)
+    whole = request.context(SkBuff.SIZE)
     family_of(frame)
     link_layer = prog.prog_type in FROM_LINK_LAYER
-    given = read_ctx(request.ctx_in, len(frame) - (0 if link_layer else ETH_HLEN))
-    cb = (request.ctx_in or b"").ljust(CB.stop, b"\0")[CB.start : CB.stop]
+    given = read_ctx(whole, len(frame) - (0 if link_layer else ETH_HLEN))
+    cb = (whole or bytes(CB.stop))[CB.start : CB.stop]
     with packet_slot() as slot:
         retval, duration = run_repeatedly(
             prog, slot, request.repeat, lambda: lay_out(slot, frame, given, cb, link_layer)
@@ -130,7 +127,7 @@ def test_run(prog: Runnable, request: TestRunRequest) -> TestRunResult:
     if not link_layer:
         data_out = bytes(ETH_HLEN) + data_out
     ctx_out = None
-    if request.ctx_in is not None:
+    if whole is not None:
         after = SkBuff.decode(raw)
         out = bytearray(SkBuff(**{name: getattr(after, name) for name in IN_FIELDS}).encode())
         out[CB.start : CB.stop] = raw[CB.start : CB.stop]

@@ -22,23 +22,21 @@ MAX_LINEAR = PAGE_SIZE - HEADROOM - TAILROOM
 ETH_HLEN = 14
 LOOPBACK_IFINDEX = 1
 MAX_META = 255
+MAX_FRAGMENTS = 17 * PAGE_SIZE  # MAX_SKB_FRAGS pages
 
 
 def read_ctx(raw: bytes | None, size: int) -> tuple[XdpMd, int, int]:
-    """ctx_in as a record, with the length of the meta data and of the linear part; EINVAL and E2BIG as Linux."""
+    """The context as a record, with the length of the meta data and of the linear part; EINVAL as Linux."""
     if raw is None:
-        return XdpMd(), 0, size
-    if any(raw[XdpMd.SIZE :]):
-        raise refuse(errno.E2BIG)
-    md = XdpMd.decode(raw[: XdpMd.SIZE].ljust(XdpMd.SIZE, b"\0"))
-    meta = md.data
-    if md.data_meta or md.data_end > size or meta > md.data_end or meta & 3 or meta > MAX_META:
+        md, meta, end = XdpMd(), 0, size
+    else:
+        md = XdpMd.decode(raw)
+        meta, end = md.data, md.data_end
+        if md.data_meta or end > size or meta > end or meta & 3 or meta > MAX_META:
+            raise refuse()
+    if size - meta < ETH_HLEN:
         raise refuse()
-    if md.egress_ifindex or (md.rx_queue_index and md.ingress_ifindex in (0, LOOPBACK_IFINDEX)):
-        raise refuse()
-    if md.data_end - meta < ETH_HLEN:
-        raise refuse()
-    return md, meta, md.data_end
+    return md, meta, end
 
 
 def lay_out(slot: PacketSlot, frame: bytes, meta: int, md: XdpMd) -> None:
@@ -56,15 +54,20 @@ def lay_out(slot: PacketSlot, frame: bytes, meta: int, md: XdpMd) -> None:
 
 def test_run(prog: Runnable, request: TestRunRequest) -> TestRunResult:
     """BPF_PROG_TEST_RUN of an XDP program; live frames (BPF_F_TEST_XDP_LIVE_FRAMES) need a device: EINVAL."""
-    if request.flags or request.batch_size or request.cpu:
+    if request.flags or request.batch_size:
         raise refuse()
     if prog.expected_attach_type in (AttachType.XDP_DEVMAP, AttachType.XDP_CPUMAP):
         raise refuse()
-    if len(request.data_in) < ETH_HLEN:
-        raise refuse()
-    md, meta, linear = read_ctx(request.ctx_in, len(request.data_in))
+    size = request.data_in.size
+    raw = request.context(XdpMd.SIZE)
+    md, meta, linear = read_ctx(raw, size)
     linear = min(linear, MAX_LINEAR)
-    frame, rest = request.data_in[:linear], request.data_in[linear:]
+    data = request.data_in.read(min(size, linear + MAX_FRAGMENTS))
+    if size > len(data):
+        raise refuse(errno.ENOMEM)
+    if md.egress_ifindex or (md.rx_queue_index and md.ingress_ifindex in (0, LOOPBACK_IFINDEX)):
+        raise refuse()
+    frame, rest = data[:linear], data[linear:]
     with packet_slot() as slot:
         retval, duration = run_repeatedly(prog, slot, request.repeat, lambda: lay_out(slot, frame, meta, md))
         data_out = slot.data(CTX_DATA_META) + rest
@@ -75,5 +78,5 @@ def test_run(prog: Runnable, request: TestRunRequest) -> TestRunResult:
             ingress_ifindex=md.ingress_ifindex,
             rx_queue_index=md.rx_queue_index,
         )
-    ctx_out = out.encode() if request.ctx_in is not None else None
-    return TestRunResult(retval, duration, data_out, ctx_out)
+    ctx_out = out.encode() if raw is not None else None
+    return TestRunResult(retval, duration, data_out, ctx_out, len(rest))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from errno import E2BIG, EINVAL, ENOMEM, ENOSPC, EPERM
+from errno import E2BIG, EINVAL, ENOSPC, EPERM
 from typing import Final, overload
 
 from userbpf.abi.attrs import ProgBindMapAttr, ProgLoadAttr, ProgTestRunAttr
@@ -303,28 +303,31 @@ def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
         raise BpfError(EINVAL)
     prog = kernel.prog_of_fd(attr.prog_fd)
     request = test_run.TestRunRequest(
-        data_in=_read_in(kernel, attr.data_in, attr.data_size_in, ENOMEM if prog.prog_type == ProgType.XDP else EINVAL),
-        ctx_in=_read_in(kernel, attr.ctx_in, attr.ctx_size_in, E2BIG) if attr.ctx_in else None,
+        data_in=_given(kernel, attr.data_in, attr.data_size_in),
+        ctx_in=_given(kernel, attr.ctx_in, attr.ctx_size_in),
+        data_out=bool(attr.data_out),
+        ctx_out=bool(attr.ctx_out),
         repeat=attr.repeat,
         flags=attr.flags,
         cpu=attr.cpu,
         batch_size=attr.batch_size,
+        duration=attr.duration,
     )
-    if not prog.interpreted:
-        prog.code_addr()  # compiled before the clock starts
     result = test_run.run(prog, request)
     if kernel.stats_on():
         prog.run_cnt += attr.repeat or 1
         prog.run_time_ns += result.duration * (attr.repeat or 1)
     short = False
-    if result.data_out or attr.data_size_in:
-        short = _copy_out(kernel, attr.data_out, attr.data_size_out, result.data_out)
+    if result.data_out is not None:
+        short = _copy_out(kernel, attr.data_out, attr.data_size_out, result.data_out, result.fragment_bytes)
         out.put_u32(RUN_ENDS["data_size_out"], len(result.data_out))
     out.put_u32(RUN_ENDS["retval"], result.retval)
     out.put_u32(RUN_ENDS["duration"], min(result.duration, 0xFFFFFFFF))
     if short:
         raise BpfError(ENOSPC)
-    if result.ctx_out is not None and attr.ctx_out:
+    if result.ctx_out is not None and prog.prog_type == ProgType.SYSCALL:
+        kernel.memory.write(attr.ctx_in, result.ctx_out)
+    elif result.ctx_out is not None and attr.ctx_out:
         short = _copy_out(kernel, attr.ctx_out, attr.ctx_size_out, result.ctx_out)
         out.put_u32(RUN_ENDS["ctx_size_out"], len(result.ctx_out))
         if short:
@@ -332,20 +335,22 @@ def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
     return 0
 
 
-TEST_RUN_MAX: Final = 1 << 17  # more than any program type takes
+def _given(kernel: Kernel, addr: int, size: int) -> test_run.UserBytes:
+    return test_run.UserBytes(size, bool(addr), lambda n: kernel.memory.read(addr, n))
 
 
-def _read_in(kernel: Kernel, addr: int, size: int, too_big: int) -> bytes:
-    if size > TEST_RUN_MAX:
-        raise BpfError(too_big)
-    return kernel.memory.read(addr, size)
-
-
-def _copy_out(kernel: Kernel, addr: int, size: int, data: bytes) -> bool:
-    """Copy what fits (size 0 is no limit); True where something did not."""
+def _copy_out(kernel: Kernel, addr: int, size: int, data: bytes, fragment_bytes: int = 0) -> bool:
+    """Copy what fits (size 0 is no limit); True where something did not. A fault counts less than that."""
     short = 0 < size < len(data)
     if addr:
-        kernel.memory.write(addr, data[:size] if short else data)
+        if short and size < fragment_bytes:
+            raise BpfError(ENOSPC)
+        try:
+            kernel.memory.write(addr, data[:size] if short else data)
+        except BpfError:
+            if short:
+                raise BpfError(ENOSPC) from None
+            raise
     return short
 
 
