@@ -83,7 +83,27 @@ for off, size in ((0, 8), (60, 16), (len(V4) - 4, 4), (len(V4) - 3, 4), (70000, 
 for start in (0, 1, 2):
     for off in (0, 12, 200):
         text = with_memory("skb_load_bytes_relative", "r6", str(off), "0", "4", str(start), data=bytes(8), memory=3)
-        case(f"relative {start} {off}", TC, text.replace("exit", "r1 = *(u32 *)(r10 -64)\nr0 += r1\nexit"), V4)
+        for kind in (TC, SF):
+            case(
+                f"relative {kind.name} {start} {off}",
+                kind,
+                text.replace("exit", "r1 = *(u32 *)(r10 -64)\nr0 += r1\nexit"),
+                V4,
+            )
+for off in (
+    0,
+    13,
+    -0x200000,
+    -0x200000 + 12,
+    -0x200000 + 14,
+    -0x200000 - 1,
+    -0x100000,
+    -0x100000 + 9,
+    -0x100000 - 1,
+    -1,
+):
+    for kind in (TC, SF):
+        case(f"ld_abs {kind.name} {off}", kind, f"r6 = r1\nr0 = *(u16 *)skb[{off}]\nexit", V4)
 for off, flags in ((0, 0), (20, 1), (len(V4) - 8, 2), (len(V4) - 7, 0), (0, 4), (0, 3)):
     case(
         f"skb_store_bytes {off} {flags}",

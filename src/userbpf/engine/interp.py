@@ -18,7 +18,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.engine import calls
 from userbpf.engine.calls import FUNC_TAG, LEAVE, POISON
 from userbpf.engine.env import Env
-from userbpf.engine.legacy import NO_VALUE, header_offsets, packet_load
+from userbpf.engine.legacy import NO_VALUE, packet_load
 from userbpf.engine.memory import ALLOWED, BTF_CTX_SIZE, LOAD, STORE, Frame, Memory, Region, frame_depth
 from userbpf.engine.semantics import ALU, COMPARE, M32, M64, SIGNED_ALU, signed, swap
 from userbpf.errors import InterpFault
@@ -372,8 +372,7 @@ def _may_goto(after: int, target: int) -> Op:
 def _ld(prog: VerifiedProg, pc: int, insn: Insn, form: Form, fact: Fact | None) -> Op:
     if insn.code == op.LDDW:
         return _lddw(prog, pc, insn, form, fact)
-    consts = header_offsets(prog.request.prog_type) | {"size": form.size}
-    load = packet_load.bind(**consts).python
+    load = packet_load.bind(size=form.size).python
     indirect, src, imm = form.op == op.BPF_IND, insn.src, insn.imm
 
     def load_packet(m: Machine) -> int:

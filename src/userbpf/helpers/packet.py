@@ -25,7 +25,14 @@ from userbpf.native import (
     store32,
     store64,
 )
-from userbpf.native.rt import CTX_DATA, CTX_DATA_END, CTX_DATA_META, CTX_HARD_END, CTX_HARD_START
+from userbpf.native.rt import (
+    CTX_DATA,
+    CTX_DATA_END,
+    CTX_DATA_META,
+    CTX_HARD_END,
+    CTX_HARD_START,
+    CTX_LINK_BYTES,
+)
 
 EFAULT = errno.EFAULT
 EINVAL = errno.EINVAL
@@ -80,11 +87,10 @@ def skb_load_bytes_relative(rt: int, ctx: int, off: int, to: int, length: int, s
     """Copy bytes counted from the Ethernet header (start 0) or from the network header (start 1)."""
     off = off & 0xFFFFFFFF
     length = length & 0xFFFFFFFF
-    base = 0
+    src = load64(ctx + CTX_DATA) - load64(ctx + CTX_LINK_BYTES) + off
     if start == 1:
-        base = ETH_HLEN
-    src = packet_at(ctx, off + base, length)
-    if off > SKB_MAX_OFFSET or start > 1 or src == 0:
+        src = src + ETH_HLEN
+    if off > SKB_MAX_OFFSET or start > 1 or src + length > load64(ctx + CTX_DATA_END):
         memset(to, 0, length)
         return neg(EFAULT)
     memcpy(to, src, length)

@@ -20,6 +20,7 @@ from userbpf.native.rt import (
     CTX_FLAGS,
     CTX_HARD_END,
     CTX_HARD_START,
+    CTX_LINK_BYTES,
     CTX_SK,
     CTX_WORDS_SIZE,
 )
@@ -88,6 +89,7 @@ class PacketSlot:
         self.set_word(CTX_HARD_END, self.buffer + room)
         self.set_word(CTX_SK, 0)
         self.set_word(CTX_FLAGS, 0)
+        self.set_word(CTX_LINK_BYTES, 0)
 
     def set_word(self, off: int, value: int) -> None:
         ctypes.c_uint64.from_address(self.ctx + off).value = value

@@ -11,6 +11,7 @@ from userbpf.abi.enums import ProgType
 from userbpf.hooks.base import PacketSlot, Runnable, packet_slot
 from userbpf.hooks.repeat import run_repeatedly
 from userbpf.hooks.test_run import TestRunRequest, TestRunResult, refuse
+from userbpf.native.rt import CTX_DATA, CTX_DATA_META, CTX_LINK_BYTES
 
 FAMILY = frozenset(
     {
@@ -86,10 +87,15 @@ def read_ctx(whole: bytes | None, length: int) -> SkBuff:
 
 def lay_out(slot: PacketSlot, frame: bytes, given: SkBuff, cb: bytes, link_layer: bool) -> None:
     """Place the packet and the image of the __sk_buff."""
-    data = frame if link_layer else frame[ETH_HLEN:]
-    slot.place(data, HEADROOM, HEADROOM + 65536)
+    slot.place(frame, HEADROOM, HEADROOM + 65536)
+    size = len(frame)
+    if not link_layer:  # the Ethernet header lies before the data
+        slot.set_word(CTX_DATA, slot.word(CTX_DATA) + ETH_HLEN)
+        slot.set_word(CTX_DATA_META, slot.word(CTX_DATA))
+        slot.set_word(CTX_LINK_BYTES, ETH_HLEN)
+        size -= ETH_HLEN
     image = SkBuff(
-        len=len(data),
+        len=size,
         pkt_type=packet_type(frame),
         mark=given.mark,
         protocol=int.from_bytes(frame[12:14], "little"),
@@ -97,7 +103,7 @@ def lay_out(slot: PacketSlot, frame: bytes, given: SkBuff, cb: bytes, link_layer
         ingress_ifindex=given.ingress_ifindex,
         ifindex=given.ifindex or LOOPBACK_IFINDEX,
         tstamp=given.tstamp,
-        wire_len=given.wire_len or len(data),
+        wire_len=given.wire_len or size,
         gso_segs=given.gso_segs,
         gso_size=given.gso_size,
         hwtstamp=given.hwtstamp,

@@ -48,6 +48,9 @@ CTX_HARD_END: Final = -40  # one past the last byte of the buffer, tailroom incl
 CTX_DEV_IFINDEX: Final = -48
 CTX_SK: Final = -56  # socket object or 0
 CTX_FLAGS: Final = -64
+CTX_LINK_BYTES: Final = (
+    -72
+)  # how much of the link-layer header lies before CTX_DATA: all of it where data is the network header
 CTX_WORDS_SIZE: Final = 128  # the words occupy [ctx-128, ctx)
 
 # --- map descriptor: byte offsets, all u64 unless said -----------------------------------------------------------------

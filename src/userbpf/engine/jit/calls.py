@@ -110,8 +110,7 @@ def _tail_call(e: FunctionEmitter, fact: Fact | None) -> None:
 
 def packet_load(e: FunctionEmitter, insn: Insn) -> None:
     """LD_ABS, LD_IND: outside of the packet the function returns 0."""
-    consts = legacy.header_offsets(e.prog.request.prog_type) | {"size": op.SIZE_BYTES[insn.code & 0x18]}
-    body = e.module.native(Binding(legacy.packet_load, consts, ()), "")
+    body = e.module.native(Binding(legacy.packet_load, {"size": op.SIZE_BYTES[insn.code & 0x18]}, ()), "")
     off = str(insn.imm & 0xFFFFFFFF)
     if insn.code & 0xE0 == op.BPF_IND:
         off = e.emit(f"add i64 {e.word(insn.src)}, {off}")
