@@ -22,7 +22,7 @@ from userbpf.btf import Btf, Composite, Enum, FuncProto, Int, Ptr, Type, TypeTag
 from userbpf.errors import BtfError
 from userbpf.spec import btf_rules
 from userbpf.spec.btf_rules import Writable
-from userbpf.verifier import access, graph
+from userbpf.verifier import access, graph, sections
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.attach import Target, kind_text
 from userbpf.verifier.btfwalk import Met, Step, shown, struct_named, walk
@@ -74,7 +74,7 @@ def is_trusted(reg: Reg) -> bool:
 
 def in_rcu_section(ck: Checker) -> bool:
     """What RCU protects stays: programs that cannot sleep run inside of a section as a whole."""
-    return not ck.sleepable
+    return sections.in_rcu(ck)
 
 
 # --- the context -----------------------------------------------------------------------------------------------------------

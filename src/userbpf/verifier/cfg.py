@@ -75,6 +75,7 @@ class Cfg:
     """The graph of a program whose subprograms and lddw pairs are in order. Raises Reject for what no path reaches."""
 
     __slots__ = (
+        "_kfunc_kind",
         "callbacks",
         "ends",
         "force",
@@ -97,7 +98,9 @@ class Cfg:
         starts: Sequence[int],
         loops_allowed: bool,
         arg_count: Callable[[Insn], int],
+        kfunc_kind: Callable[[Insn], int] = lambda insn: 0,
     ) -> None:
+        self._kfunc_kind = kfunc_kind
         n = len(insns)
         self.insns = insns
         self.starts = list(starts)
@@ -105,7 +108,9 @@ class Cfg:
         self.prune = bytearray(n + 1)
         self.jump = bytearray(n + 1)
         self.force = bytearray(n + 1)
-        self.callbacks = bytearray(n + 1)  # 1: the call runs a callback, 2: it keeps one for later
+        self.callbacks = bytearray(
+            n + 1
+        )  # 1: the call runs a callback, 2: it keeps one for later, 3: it steps an iterator
         self.succ: list[tuple[int, ...]] = [()] * n
         self.subprog_of = [0] * n
         for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
@@ -199,6 +204,8 @@ class Cfg:
                 elif insn.imm in ASYNC_CALLBACKS:
                     self.callbacks[pc] = 2
                     self.prune[pc] = 1
+            if code == CALL and insn.src == PSEUDO_KFUNC:
+                self._kfunc(pc, self._kfunc_kind(insn))
             if code == LDDW or insn.src == PSEUDO_CALL:
                 self.prune[pc] = 1
                 return [self._branch(pc + insn.imm + 1), after]
@@ -212,6 +219,15 @@ class Cfg:
         if code == PSEUDO_JCOND and insn.src == 0:
             self.force[pc] = 1
         return [self._branch(target), pc + 1]
+
+    def _kfunc(self, pc: int, kind: int) -> None:
+        self.callbacks[pc] = kind
+        if kind:
+            self.prune[pc] = 1
+        if kind == 1:
+            self.jump[pc] = 1
+        if kind in (1, 3):
+            self.force[pc] = 1
 
     def _postorder(self, start: int) -> list[int]:
         """Every instruction of the subprogram after all its successors (loops aside)."""

@@ -599,8 +599,6 @@ class Checker:
         """A slot that holds an object of the kernel's is about to be overwritten."""
         if frame.stack[index][0][7] == ST_DYNPTR:
             dynptr.destroy(self, frame, index)
-            return
-        raise Reject(EINVAL, "iterators on the stack are not supported")
 
     def grow_stack(self, frame: Frame, depth: int) -> None:
         sub = self.subprogs[frame.subprog]

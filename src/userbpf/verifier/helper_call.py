@@ -26,7 +26,7 @@ from userbpf.spec.argtypes import (
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, kptr, locks, stack, timers
+from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, kptr, locks, sections, stack, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.domain import Val, from_range, from_srange
 from userbpf.verifier.fields import Field
@@ -148,6 +148,7 @@ class Call:
         if row.changes_pkt:
             ck.changes_packet = True
         if row.might_sleep:
+            sections.sleeping_helper(ck, self.name)
             ck.may_sleep = True
         for number, arg in enumerate(self.args, 1):
             self._argument(number, arg)
@@ -343,7 +344,7 @@ class Call:
         ck, row = self.ck, self.row
         helper = row.id
         if helper == _H.tail_call:
-            if ck.st.refs:
+            if ck.st.refs or any(ck.st.locks):
                 leak(ck, "tail_call")
             self._tail_call()
         elif helper == _H.get_local_storage:

@@ -161,7 +161,12 @@ def picture_text(pic: Picture) -> str:
 
 
 def _special_slot(i: int, spill: Reg | None) -> str:
-    if spill is not None and spill[0] & BASE_MASK == DYNPTR:
+    if spill is not None and spill[0] & BASE_MASK != DYNPTR:
+        it = spill[4]
+        if not it.ref:
+            return ""
+        return f" fp{-(i + 1) * 8}={it.name}(ref_id={it.ref},state={it.state},depth={it.depth})"
+    if spill is not None:
         if not spill[4].first:
             return ""
         ref = f",ref_id={spill[4].ref}" if spill[4].ref else ""

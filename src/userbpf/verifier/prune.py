@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userbpf.verifier import dynptr, precision
+from userbpf.verifier import dynptr, iters, precision
 from userbpf.verifier.domain import leq
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
@@ -33,6 +33,8 @@ from userbpf.verifier.regs import (
     SPILLED,
     ST_DYNPTR,
     ST_INVALID,
+    ST_IRQ,
+    ST_ITER,
     ST_MISC,
     ST_SPILL,
     ST_ZERO,
@@ -54,6 +56,7 @@ EXACT: Final = 1  # the same registers
 WITHIN: Final = 2  # loop states whose precision is not complete: all ranges count
 
 MAX_BACKEDGE_ROUNDS: Final = 64
+ITER_NEXT: Final = 3  # of Cfg.callbacks
 
 
 class IdMap:
@@ -238,6 +241,16 @@ def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bo
                 ref_of(spill or UNINIT), ref_of(other[1] or UNINIT)
             ):
                 return False
+        elif last == ST_ITER:
+            mine, theirs = spill, other[1]
+            if not iters.same(mine, theirs) or (mine and theirs and not ids.same(mine[4].ref, theirs[4].ref)):
+                return False
+        elif last == ST_IRQ:
+            mine, theirs = spill, other[1]
+            if mine is None or theirs is None or mine[4].saver != theirs[4].saver:
+                return False
+            if not ids.same(mine[4].ref, theirs[4].ref):
+                return False
         elif spill != other[1]:
             return False
     return True
@@ -333,6 +346,8 @@ def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
     """A kept state on the way here. True: converged; raises for a loop that cannot end."""
     if ck.cfg.callbacks[pc] == 1:
         return states_equal(ck, old, cur, WITHIN)
+    if ck.cfg.callbacks[pc] == ITER_NEXT:
+        return states_equal(ck, old, cur, WITHIN) and iters.active_at_call(ck, cur)
     if ck.cfg.insns[pc].code == 0xE5:
         if old.may_goto_depth != cur.may_goto_depth and states_equal(ck, old, cur, WITHIN):
             return True
@@ -343,6 +358,7 @@ def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
         and states_equal(ck, old, cur, EXACT)
         and old.may_goto_depth == cur.may_goto_depth
         and old.callback_unroll_depth == cur.callback_unroll_depth
+        and not iters.depths_differ(old, cur)
     ):
         ck.line_info(pc)
         ck.say(f"infinite loop detected at insn {pc}")

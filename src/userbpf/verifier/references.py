@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def leak(ck: Checker, what: str) -> None:
-    """References, or a lock, are still held where none may be."""
+    """No reference or lock may be held here, and no section open."""
     kept = [ref for ref in ck.st.refs if ref.kind == "ptr"]
     for ref in kept:
         ck.say(f"Unreleased reference id={ref.id} alloc_insn={ref.pc}")
@@ -29,6 +29,12 @@ def leak(ck: Checker, what: str) -> None:
         raise Reject(EINVAL, f"{what} would lead to reference leak")
     if any(ref.kind == "lock" for ref in ck.st.refs):
         raise Reject(EINVAL, f"{what} cannot be used inside bpf_spin_lock-ed region")
+    if any(ref.kind == "irq" for ref in ck.st.refs):
+        raise Reject(EINVAL, f"{what} cannot be used inside bpf_local_irq_save-ed region")
+    if ck.st.locks.rcu:
+        raise Reject(EINVAL, f"{what} cannot be used inside bpf_rcu_read_lock-ed region")
+    if ck.st.locks.preempt:
+        raise Reject(EINVAL, f"{what} cannot be used inside bpf_preempt_disable-ed region")
 
 
 def release_reference(ck: Checker, ref: int) -> None:
@@ -44,6 +50,14 @@ def clear_packet_pointers(ck: Checker) -> None:
 
     forget(ck, lambda reg: reg[0] in (PACKET, PACKET_META, PACKET_END))
     dynptr.drop_packet_slices(ck)
+
+
+def change_all(ck: Checker, change: Callable[[Reg], Reg]) -> None:
+    """Change every register and spill of the path, and iterators on its stack that RCU protects."""
+    from userbpf.verifier import iters
+
+    map_regs(ck.st, change)
+    iters.unprotect(ck)
 
 
 def forget(ck: Checker, dead: Callable[[Reg], bool]) -> None:

@@ -115,7 +115,8 @@ ST_MISC: Final = 2
 ST_ZERO: Final = 3
 ST_DYNPTR: Final = 4
 ST_ITER: Final = 5
-SLOT_CHARS: Final = "?rm0di"
+ST_IRQ: Final = 6
+SLOT_CHARS: Final = "?rm0dif"
 
 ZERO: Final = const(0)
 UNINIT: Final[Reg] = (NOT_INIT, UNKNOWN, 0, 0, None)

@@ -22,6 +22,7 @@ from userbpf.verifier.regs import (
     SPILLED,
     ST_DYNPTR,
     ST_INVALID,
+    ST_IRQ,
     ST_ITER,
     ST_MISC,
     ST_SPILL,
@@ -98,6 +99,11 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
         ck.grow_stack(frame, slots * 8)
 
 
+def signed64(word: int) -> int:
+    """A 64-bit word as a signed number."""
+    return word - (1 << 64) if word >> 63 else word
+
+
 def _s64(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
@@ -107,7 +113,7 @@ def is_spill(slot: Slot) -> bool:
 
 
 def is_special(slot: Slot) -> bool:
-    return slot[0][7] in (ST_DYNPTR, ST_ITER)
+    return slot[0][7] in (ST_DYNPTR, ST_ITER, ST_IRQ)
 
 
 def is_scalar_spill(slot: Slot) -> bool:

@@ -8,7 +8,7 @@ done, what it drops as dead.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from userbpf.verifier.regs import EMPTY_SLOT, UNINIT, Reg, Slot
 
@@ -23,6 +23,16 @@ class Ref(NamedTuple):
     id: int
     pc: int
     ptr: object = None  # of a lock: what it lies in
+
+
+class Sections(NamedTuple):
+    """What the path is in: an RCU read-side section, so many times preemption off."""
+
+    rcu: bool = False
+    preempt: int = 0
+
+
+NO_SECTIONS = Sections()
 
 
 class Hist(NamedTuple):
@@ -131,7 +141,7 @@ class State:
         self.misses = 0
         self.cleaned = False
         self.speculative = False
-        self.locks: Any = ()
+        self.locks = NO_SECTIONS
         self.equal: State | None = None
 
     @property
