@@ -7,7 +7,8 @@ no daemon and nothing to collect. What it costs is that a map moves from its mem
 containers, and a pin elsewhere would be a reference that dangles or leaks), and a keeper process.
 
 A pinned program is a record of what BPF_PROG_LOAD was given: another process loads, and verifies, it again. The maps that it
-uses are named in the record by path; one that has no pin gets one beside the program's, under a hidden name.
+uses are named in the record by path; one that has no pin gets one beside the program's, under a hidden name. So do the
+programs in a PROG_ARRAY that is pinned, where the processes that load its callers look for them (`tail_pin`).
 
 Linux wants a path in a bpffs; here any directory will do.
 """
@@ -25,6 +26,7 @@ from userbpf.errors import BpfError
 from userbpf.kernel import fds, progfile, relocate
 from userbpf.kernel.objects import KernelObject, MapObj, ProgObj
 from userbpf.kernel.progfile import ProgFile
+from userbpf.maps.progarray import ProgArrayMap
 
 if TYPE_CHECKING:
     from userbpf.kernel.machine import Kernel
@@ -122,6 +124,41 @@ def _pin_map(kernel: Kernel, obj: MapObj, path: str) -> None:
         os.close(target)
     kernel.rename(obj, fds.identity(obj.private_fd))
     obj.pins[obj.identity] = obj.private_fd
+    pin_tails(kernel, obj)
+
+
+def pin_tails(kernel: Kernel, obj: MapObj) -> None:
+    """The programs of a pinned PROG_ARRAY get pins beside it, for other processes."""
+    array, path = obj.map, _path_of(obj)
+    if not isinstance(array, ProgArrayMap) or path is None:
+        return
+    folder, name = os.path.split(path)
+    for index, prog in list(array.programs.items()):
+        if not prog.mark():
+            hidden = f".{name[:180].lstrip('.')}.prog{index}.{secrets.token_hex(4)}"
+            _pin_prog(kernel, prog, os.path.join(folder, hidden))
+        array.set_mark(index, prog.mark())
+
+
+def keep_tails(kernel: Kernel, obj: MapObj) -> None:
+    """The same after an update. Where no pins can be made, other processes are told that the program is not theirs."""
+    try:
+        with kernel.cpus.all_stopped(), kernel.lock:
+            pin_tails(kernel, obj)
+    except OSError:
+        pass
+
+
+def tail_pin(obj: MapObj, mark: int) -> str | None:
+    """The pin of a program in a PROG_ARRAY that another process filled; None where there is none beside the array's."""
+    path = _path_of(obj)
+    if path is None or not mark:
+        return None
+    with os.scandir(os.path.dirname(path)) as entries:
+        for entry in entries:
+            if (entry.inode() & 0xFFFFFFFF or 1) == mark and entry.is_file(follow_symlinks=False):
+                return entry.path
+    return None
 
 
 def _link_fd(fd: int, path: str) -> None:
@@ -164,6 +201,10 @@ def _pin_prog(kernel: Kernel, obj: ProgObj, path: str) -> None:
     identity = fds.identity(fd)
     obj.pins[identity] = fd
     kernel.alias(identity, obj)
+    for each in kernel.maps:
+        if isinstance(each.map, ProgArrayMap):
+            for index in [i for i, prog in each.map.programs.items() if prog is obj]:
+                each.map.set_mark(index, obj.mark())
 
 
 def _map_name(kernel: Kernel, obj: MapObj, beside: str, number: int) -> str:

@@ -84,6 +84,7 @@ class Kernel:
         self._by_identity: dict[Identity, KernelObject] = {}
         self._created = 0
         self._retired: list[KernelObject] = []
+        self.finding_tails: list[MapObj] = []  # PROG_ARRAYs whose programs are being loaded from pins
         self._stats_fd = -1
         self._stats_identity: Identity | None = None
         _kernels.add(self)

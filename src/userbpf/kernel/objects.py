@@ -191,7 +191,7 @@ class MapObj(KernelObject):
         array = self.map
         assert isinstance(array, ProgArrayMap)
         before = self.program_at(index)
-        array.set_prog(index, prog.id, 0 if prog.interpreted else prog.code_addr(), prog)
+        array.set_prog(index, prog.id, 0 if prog.interpreted else prog.code_addr(), prog, prog.mark())
         return before
 
     def put_inner(self, key: bytes, inner: MapObj, flags: int) -> MapObj | None:
@@ -256,6 +256,14 @@ class ProgObj(KernelObject):
         for btf in (self.btf, self.attach_btf):
             if btf is not None:
                 yield btf
+
+    def mark(self) -> int:
+        """What tells this program's pin from others beside it, 0 where there is no pin."""
+        for fd in self.pins.values():
+            st = os.fstat(fd)
+            if st.st_nlink:
+                return st.st_ino & 0xFFFFFFFF or 1
+        return 0
 
     def subprog_tags(self) -> list[bytes]:
         """Tag of each function; of the program where there is but one."""

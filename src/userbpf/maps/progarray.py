@@ -1,7 +1,8 @@
 """PROG_ARRAY: where tail calls lead.
 
 The region holds program ids, for every process; the code addresses that compiled programs jump through are a table of this
-process alone (DESC_PROGS). Which programs may stand together (type, attach type) is for the kernel object to check.
+process alone (DESC_PROGS). Behind each id stands a *mark* by which another process finds the program's pin, 0 where it has
+none. Which programs may stand together (type, attach type) is for the kernel object to check.
 """
 
 from __future__ import annotations
@@ -54,13 +55,28 @@ class ProgArrayMap(Map):
             raise fail(code)
         return index
 
-    def set_prog(self, index: int, prog_id: int, code_addr: int, holder: Any = None) -> None:
+    def set_prog(self, index: int, prog_id: int, code_addr: int, holder: Any = None, mark: int = 0) -> None:
         """Make an index lead to a program; E2BIG for an index beyond the end."""
         if index >= self.max_entries:
             raise fail(errno.E2BIG)
-        struct.pack_into("<I", self.region.map, index * self.stride, prog_id)
+        struct.pack_into("<II", self.region.map, index * self.stride, prog_id, mark)
+        self.set_here(index, code_addr, holder)
+
+    def set_here(self, index: int, code_addr: int, holder: Any) -> None:
+        """Where an index leads in this process."""
         struct.pack_into("<Q", self._table, index * 8, code_addr)
         self.programs[index] = holder
+
+    def set_mark(self, index: int, mark: int) -> None:
+        """How other processes find the program at an index."""
+        struct.pack_into("<I", self.region.map, index * self.stride + 4, mark)
+
+    def unknown(self) -> Iterator[tuple[int, int]]:
+        """(index, mark) of entries that another process made and this one does not know yet."""
+        for index in range(self.max_entries):
+            number, mark = struct.unpack_from("<II", self.region.map, index * self.stride)
+            if number and index not in self.programs:
+                yield index, mark
 
     def clear(self, index: int) -> None:
         """Make an index lead nowhere; ENOENT where it did not lead anywhere."""
@@ -69,7 +85,7 @@ class ProgArrayMap(Map):
         if not self.prog_id(index):
             raise fail(ENOENT)
         struct.pack_into("<Q", self._table, index * 8, 0)
-        struct.pack_into("<I", self.region.map, index * self.stride, 0)
+        struct.pack_into("<II", self.region.map, index * self.stride, 0, 0)
         self.programs.pop(index, None)
 
     def prog_id(self, index: int) -> int:
@@ -80,8 +96,11 @@ class ProgArrayMap(Map):
         yield from [holder for holder in self.programs.values() if holder is not None]
 
     def lookup(self, key: bytes) -> bytes:
-        """The program's id."""
-        found = self.prog_id(self._index(key, ENOENT))
+        """The program's id, which is this process' own where it knows the program."""
+        index = self._index(key, ENOENT)
+        found = self.prog_id(index)
+        if found and self.programs.get(index) is not None:
+            found = self.programs[index].id
         if not found:
             raise fail(ENOENT)
         return struct.pack("<I", found)

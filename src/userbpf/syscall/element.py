@@ -13,7 +13,7 @@ from typing import Final
 from userbpf.abi.consts import BPF_F_LOCK, BPF_NOEXIST
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
-from userbpf.kernel import Kernel
+from userbpf.kernel import Kernel, bpffs
 from userbpf.kernel.fds import may_read, may_write
 from userbpf.kernel.objects import MapObj
 from userbpf.native import atomic_cmpxchg32, atomic_store32, compiled, native, neg, pause
@@ -97,6 +97,8 @@ def _store_prog(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: in
     obj.claim(prog.prog_type, prog.record.prog_flags)
     with kernel.lock:
         kernel.retire(obj.put_program(index, prog))
+    if obj.pins and not prog.mark():
+        bpffs.keep_tails(kernel, obj)
 
 
 def _store_inner(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: int) -> None:

@@ -264,9 +264,12 @@ class _Loading:
 
     def program(self, verified: VerifiedProg, record: ProgRecord) -> ProgObj:
         """The object: references to all maps that it uses or that were bound."""
+        from userbpf.syscall.reload import find_tails
+
         used: list[MapObj] = [shape.token for shape in verified.maps]
         for each in used:
             each.claim(record.prog_type, record.prog_flags)
+            find_tails(self.kernel, each)
         prog = ProgObj(self.kernel, verified, environment(self.kernel, verified, used), record)
         prog.maps = used + [each for each in self.bound if each not in used]
         prog.btf = self.prog_btf.obj

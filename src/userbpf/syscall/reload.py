@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from errno import EINVAL
+from errno import EINVAL, EOPNOTSUPP
 
 from userbpf.abi.attrs import ProgLoadAttr
 from userbpf.btf import check
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel, bpffs
-from userbpf.kernel.objects import BtfObj
+from userbpf.kernel.objects import BtfObj, MapObj
 from userbpf.kernel.progfile import ProgFile
+from userbpf.maps.progarray import ProgArrayMap
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.prog import prog_load
 
@@ -37,6 +38,31 @@ def load_pinned(kernel: Kernel, record: ProgFile, path: str) -> int:
     prog.tag = prog.record.tag = bytes.fromhex(record.fields["tag"])
     bpffs.settle(kernel, prog, path)
     return fd
+
+
+def find_tails(kernel: Kernel, obj: MapObj) -> None:
+    """Load what another process put into a PROG_ARRAY, from the programs' pins; EOPNOTSUPP where one has none."""
+    array = obj.map
+    if not isinstance(array, ProgArrayMap) or obj in kernel.finding_tails:
+        return
+    kernel.finding_tails.append(obj)
+    try:
+        for index, mark in list(array.unknown()):
+            path = bpffs.tail_pin(obj, mark)
+            if path is None:
+                what = (
+                    f"{obj.name or 'prog array'}[{index}] is a program of another process and has no pin beside the map"
+                )
+                raise BpfError(EOPNOTSUPP, what)
+            found = bpffs.get(kernel, path, os.O_RDWR)
+            fd = found if isinstance(found, int) else load_pinned(kernel, found, path)
+            try:
+                prog = kernel.prog_of_fd(fd)
+                array.set_here(index, 0 if prog.interpreted else prog.code_addr(), prog)
+            finally:
+                os.close(fd)
+    finally:
+        kernel.finding_tails.remove(obj)
 
 
 def _load_record(kernel: Kernel, record: ProgFile, held: list[int]) -> int:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bpfcalls import Calls, count_in_array, ret, u32, u64
+from bpfcalls import Calls, count_in_array, lddw_map, ret, u32, u64
 from userbpf.abi.consts import BPF_F_MMAPABLE, BPF_F_RDONLY
 from userbpf.abi.enums import Cmd, MapType, ProgType
+from userbpf.isa.insn import Insn
 
 HELP = """
 import sys
@@ -234,3 +235,76 @@ def test_a_map_is_pinned_while_programs_run(user: Calls, path: str) -> None:
     stop.set()
     thread.join()
     assert user.lookup(user.get(path), u32(0)) == u64(runs)
+
+
+# --- program arrays in other processes
+
+CALLER = """
+from userbpf.isa.insn import Insn
+def caller(fd, index):
+    call = [Insn(0xB7, 3, 0, 0, index), Insn(0x85, 0, 0, 0, 12)]
+    return [*lddw_map(2, fd), *call, *ret(99)]
+"""
+
+
+def tail_caller(fd: int, index: int) -> list[Insn]:
+    """Call the program at an index, else return 99."""
+    return [*lddw_map(2, fd), Insn(0xB7, 3, 0, 0, index), Insn(0x85, 0, 0, 0, 12), *ret(99)]
+
+
+def filled_array(user: Calls) -> tuple[int, int]:
+    """A PROG_ARRAY whose entry 1 leads to a program, and a caller of that entry."""
+    array = user.map(MapType.PROG_ARRAY, 4, 4)
+    caller = user.prog(tail_caller(array, 1))
+    user.update(array, u32(1), u32(user.prog(ret(7))))
+    return array, caller
+
+
+@pytest.mark.parametrize("first", ["array", "program"])
+def test_tail_calls_lead_on_in_another_process(user: Calls, tmp_path: Path, first: str) -> None:
+    array, caller = filled_array(user)
+    if first == "array":
+        user.pin(array, str(tmp_path / "array"))
+    user.pin(caller, str(tmp_path / "caller"))  # pins the array beside it where it has no pin
+    run = "calls.test_run(calls.get(sys.argv[1]))[0].retval"
+    assert elsewhere(f"print({run})", str(tmp_path / "caller")) == "7"
+    assert elsewhere(f"calls = calls_of('interpreter'); print({run})", str(tmp_path / "caller")) == "7"
+
+
+def test_another_process_fills_a_pinned_array(user: Calls, tmp_path: Path) -> None:
+    array, target = user.map(MapType.PROG_ARRAY, 4, 4), user.prog(ret(5))
+    user.pin(array, str(tmp_path / "array"))
+    user.pin(target, str(tmp_path / "target"))
+    fill = "calls.update(calls.get(sys.argv[1]), u32(2), u32(calls.get(sys.argv[2])))"
+    elsewhere(fill, str(tmp_path / "array"), str(tmp_path / "target"))
+    elsewhere(
+        fill.replace("u32(2)", "u32(3)").replace("calls.get(sys.argv[2])", "calls.prog(ret(6))"),
+        str(tmp_path / "array"),
+    )
+    run = (
+        CALLER
+        + "fd = calls.get(sys.argv[1]); print([calls.test_run(calls.prog(caller(fd, i)))[0].retval for i in range(4)])"
+    )
+    assert elsewhere(run, str(tmp_path / "array")) == "[99, 99, 5, 6]"
+    assert user.test_run(user.prog(tail_caller(array, 2)))[0].retval == 5  # and this one learns of it as well
+
+
+def test_a_program_without_a_pin_is_said_to_be_of_another_process(user: Calls, tmp_path: Path) -> None:
+    array, _ = filled_array(user)
+    user.pin(array, str(tmp_path / "array"))
+    for pin in tmp_path.glob(".array.prog*"):
+        pin.unlink()
+    load = (
+        CALLER + "fd = calls.get(sys.argv[1])\ntry: calls.prog(caller(fd, 1))\nexcept OSError as e: print(e.errno, e)"
+    )
+    answer = elsewhere(load, str(tmp_path / "array"))
+    assert answer.startswith("95 ") and "[1] is a program of another process and has no pin beside the map" in answer
+
+
+def test_a_program_that_calls_itself_comes_back_from_its_pin(user: Calls, tmp_path: Path) -> None:
+    array = user.map(MapType.PROG_ARRAY, 4, 4)
+    itself = user.prog(tail_caller(array, 0))
+    user.update(array, u32(0), u32(itself))
+    user.pin(itself, str(tmp_path / "itself"))
+    assert user.test_run(itself)[0].retval == 99  # after 33 calls
+    assert elsewhere("print(calls.test_run(calls.get(sys.argv[1]))[0].retval)", str(tmp_path / "itself")) == "99"
