@@ -12,7 +12,7 @@ from userbpf.abi.info import BtfInfo
 from userbpf.btf import Btf
 from userbpf.btf.dump import render_c
 from userbpf.btf.raw import raw_lines
-from userbpf.cli.show import Out, table
+from userbpf.cli.show import Out, put, table
 from userbpf.cli.words import Words
 from userbpf.client import Client, connect
 from userbpf.errors import BtfError
@@ -36,7 +36,7 @@ def show(client: Client, words: Words, out: Out) -> None:
         rows = table(None, ("id", "right"), ("size", "right"))
         for b in found:
             rows.add_row(str(b["id"]), f"{b['size']}B")
-        console.print(rows if found else "(no BTF)")
+        put(console, rows, "(no BTF)")
 
     out.result(found, draw)
 

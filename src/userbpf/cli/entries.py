@@ -14,11 +14,12 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 
 from userbpf.btf import Btf
 from userbpf.btf.types import MODIFIERS, Array, Int, Typedef
 from userbpf.btf.values import Codec, Codecs
-from userbpf.cli.show import cell, table
+from userbpf.cli.show import cell, put, table
 from userbpf.client import Map
 
 Show = Callable[[Any], str]
@@ -135,7 +136,7 @@ def print_entries(
         console.print(title, style="bold", markup=False)
     rows = table(None, *[(c.heading, "right" if c.right else "left") for c in columns])
     for pair in entries:
-        rows.add_row(*[c.show(pair) for c in columns])
-    console.print(rows if entries else "(empty)", style=None if entries else "dim")
+        rows.add_row(*[escape(c.show(pair)) for c in columns])
+    put(console, rows)
     if more:
         console.print(more, style="dim")

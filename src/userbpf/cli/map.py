@@ -12,7 +12,7 @@ from userbpf.abi.attrs import MapCreateAttr
 from userbpf.abi.consts import BPF_ANY, BPF_EXIST, BPF_NOEXIST
 from userbpf.abi.enums import Cmd, MapType
 from userbpf.cli.entries import print_entries
-from userbpf.cli.show import Out, cell, table
+from userbpf.cli.show import Out, cell, put, table
 from userbpf.cli.words import Words, open_map, text
 from userbpf.client import Client, Map, connect
 from userbpf.loader.object import c_name
@@ -63,7 +63,7 @@ def show(client: Client, words: Words, out: Out) -> None:
         rows = table(None, *[(k, "right" if k not in ("type", "name") else "left") for k in found[0]] if found else [])
         for m in found:
             rows.add_row(*[str(v) for v in m.values()])
-        console.print(rows if found else "(no maps)")
+        put(console, rows, "(no maps)")
 
     out.result(found, draw)
 

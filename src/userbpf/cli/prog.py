@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from userbpf.abi.enums import Cmd, ProgType
-from userbpf.cli.show import Out, table
+from userbpf.cli.show import Out, put, table
 from userbpf.cli.words import Words, named_fd, text
 from userbpf.client import Client, connect
 from userbpf.isa.disasm import disasm
@@ -57,7 +57,7 @@ def show(client: Client, words: Words, out: Out) -> None:
         )
         for p in found:
             rows.add_row(*[",".join(map(str, v)) if isinstance(v, list) else str(v) for v in p.values()])
-        console.print(rows if found else "(no programs)")
+        put(console, rows, "(no programs)")
 
     out.result(found, draw)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from userbpf.cli.entries import print_entries
@@ -159,7 +160,8 @@ def draw_verdicts(console: Console, data: dict[str, Any]) -> None:
         + (f"{rate / 1e6:.2f} million" if rate >= 1e5 else count(round(rate)))
         + " packets a second"
         + (f"; compiled before in {duration(data['compile_seconds'])}" if data["compile_seconds"] else "")
-        + (f"; {count(data['skipped'])} records skipped" if data["skipped"] else "")
+        + (f"; {count(data['skipped'])} records skipped" if data["skipped"] else ""),
+        soft_wrap=True,
     )
 
 
@@ -172,7 +174,7 @@ def draw_map(console: Console, name: str, shown: dict[str, Any], m: Any) -> None
         return
     console.print(title, style="bold", markup=False)
     for record in shown["records"]:
-        console.print(cell(record), soft_wrap=True)
+        console.print(cell(record), markup=False, soft_wrap=True)
     if not shown["records"]:
         console.print("(empty)", style="dim")
 
@@ -182,9 +184,10 @@ def draw(console: Console, data: dict[str, Any], maps: Mapping[str, Any]) -> Non
     for section, values in data["variables"].items():
         if values:
             console.print()
-            console.print(f"[bold]{section}[/bold]  " + "  ".join(f"{k} = {cell(v)}" for k, v in values.items()))
-    for name, shown in data["maps"].items():
-        draw_map(console, name, shown, maps[name])
+            shown = "  ".join(f"{k} = {cell(v)}" for k, v in values.items())
+            console.print(f"[bold]{section}[/bold]  {escape(shown)}", soft_wrap=True)
+    for name, entries in data["maps"].items():
+        draw_map(console, name, entries, maps[name])
 
 
 @click.command()

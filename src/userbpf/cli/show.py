@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+
+MAX_WIDTH = 4000
 
 
 def plain(value: Any) -> Any:
@@ -69,10 +73,31 @@ class Out:
 
 def table(title: str | None, *columns: tuple[str, str]) -> Table:
     """A table with (heading, justification) columns."""
-    out = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    out = Table(
+        title=escape(title) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
     for name, justify in columns:
         out.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
     return out
+
+
+def put(console: Console, rows: Table, empty: str = "(empty)") -> None:
+    """Print a table in its own width: what a terminal is too narrow for is better broken by it than in every cell."""
+    if not rows.row_count:
+        console.print(empty, style="dim", markup=False)
+        return
+    before = console.width
+    wanted = Measurement.get(console, console.options.update(max_width=MAX_WIDTH), rows).maximum
+    console.width = max(before, wanted)
+    try:
+        console.print(rows, crop=False)
+    finally:
+        console.width = before
 
 
 def count(n: int) -> str:
