@@ -518,13 +518,13 @@ def packets(path: str | os.PathLike[str], count: int | None = None) -> Iterator[
             source.set(loop.BUFFER, slot.buffer)
             source.set(loop.RT, ctypes.addressof(rt))
             source.set(loop.LEFT, count if count is not None else (1 << 64) - 1)
-            swap = None
+            advance = {
+                swap: compiled(loop.next_packet, reader=reader, prepare=loop.prepare_xdp, in_place=0)
+                for (pcapng, swap), reader in loop.READERS.items()
+                if pcapng == form.pcapng
+            }
             while True:
-                if form.swap != swap:
-                    swap = form.swap
-                    reader = loop.READERS[form.pcapng, swap]
-                    advance = compiled(loop.next_packet, reader=reader, prepare=loop.prepare_xdp, in_place=0)
-                why = advance(source.state)
+                why = advance[form.swap](source.state)
                 if why == loop.GOT:
                     source.set(loop.LEFT, source.get(loop.LEFT) - 1)
                     source.set(loop.SEEN, source.get(loop.SEEN) + 1)

@@ -138,7 +138,7 @@ def no_update(rt: int, desc: int, key: int, value: int, flags: int) -> int:
 class ArrayOfMaps(MapOfMaps):
     """ARRAY_OF_MAPS."""
 
-    TYPES = (MapType.ARRAY_OF_MAPS,)
+    TYPES: ClassVar[tuple[MapType, ...]] = (MapType.ARRAY_OF_MAPS,)
     GENERIC: ClassVar[dict[str, NativeFn[...]]] = {"lookup": any_lookup, "update": no_update, "delete": any_delete}
 
     def __init__(self, attr: Any, *, inner: Template | None = None, **more: Any) -> None:
@@ -278,7 +278,7 @@ def put_inner(desc: int, key: int, value: int, flags: int) -> int:
 class HashOfMaps(HashMap, MapOfMaps):
     """HASH_OF_MAPS."""
 
-    TYPES = (MapType.HASH_OF_MAPS,)
+    TYPES: ClassVar[tuple[MapType, ...]] = (MapType.HASH_OF_MAPS,)
     GENERIC: ClassVar[dict[str, NativeFn[...]]] = {
         "lookup": any_hash_lookup,
         "update": no_update,

@@ -309,7 +309,7 @@ def _fits(row: Writable, off: int, size: int, end: int) -> None:
 
 def _place(btf: Btf, type_id: int, path: str) -> tuple[int, int]:
     """Offset and bytes of a member of a member ...; (-1, 0) where this kernel has none such."""
-    start = 0
+    start = length = 0
     for name in path.split("."):
         t = btf.resolve(type_id)
         member = next((m for m in t.members if m.name == name), None) if isinstance(t, Composite) else None

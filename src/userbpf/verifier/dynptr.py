@@ -132,20 +132,20 @@ def expect(ck: Checker, regno: int, kind: str | None = None, mutates: bool = Fal
         raise Reject(14, f"R{regno} is a const dynptr with an offset")
     if mutates and reg[0] == DYNPTR:
         raise Reject(EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it")
+    at = None
     if reg[0] == DYNPTR:
         dyn = reg
     else:
         at = place(ck, reg)
         if at is None or not holds(*at):
             raise Reject(EINVAL, f"Expected an initialized dynptr as arg #{regno - 1}")
-        frame, slot = at
-        spill = frame.stack[slot][1]
+        spill = at[0].stack[at[1]][1]
         assert spill is not None
         dyn = spill
     if kind is not None and dyn[4].kind != kind:
         raise Reject(EINVAL, f"Expected a dynptr of type {kind} as arg #{regno - 1}")
-    if reg[0] != DYNPTR:
-        _touched(ck, frame, slot, True)
+    if at is not None:
+        _touched(ck, *at, True)
     return dyn
 
 
