@@ -14,7 +14,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from userbpf.btf import Array, Btf, Composite, Enum, Int, Ptr, Struct, Type, Union
+from userbpf.btf import Array, Btf, Composite, Enum, Enum64, Int, Ptr, Struct, Type, Union
 
 ABI = Path(__file__).resolve().parent.parent / "src/userbpf/abi"
 HEAD = """\
@@ -62,6 +62,7 @@ CONST_ENUMS_BY = [
     "BPF_F_TUNINFO_IPV6",
     "BPF_F_ZERO_CSUM_TX",
     "BPF_CSUM_LEVEL_QUERY",
+    "BPF_F_INDEX_MASK",
     "BPF_F_ADJ_ROOM_FIXED_GSO",
     "BPF_ADJ_ROOM_ENCAP_L2_MASK",
     "BPF_SK_LOOKUP_F_REPLACE",
@@ -270,9 +271,11 @@ def consts(btf: Btf) -> str:
     lines = [HEAD.format(title="Flags and constants of anonymous enums"), "from typing import Final\n"]
     seen = set()
     for first in CONST_ENUMS_BY:
-        t = next((t for t in btf.types if isinstance(t, Enum) and t.values and t.values[0][0] == first), None)
+        t = next((t for t in btf.types if isinstance(t, (Enum, Enum64)) and t.values and t.values[0][0] == first), None)
         if t is None:
-            t = next((t for t in btf.types if isinstance(t, Enum) and any(n == first for n, _ in t.values)), None)
+            t = next(
+                (t for t in btf.types if isinstance(t, (Enum, Enum64)) and any(n == first for n, _ in t.values)), None
+            )
         if t is None:
             raise SystemExit(f"no enum with {first}")
         lines.append("")

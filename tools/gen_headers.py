@@ -235,7 +235,7 @@ def struct(name: str, cls: type[Layout]) -> str:
 
 def bpf_h() -> str:
     defines = "".join(
-        f"#define {n} {v}\n" if v >= 0 else f"#define {n} ({v}L)\n"
+        f"#define {n} ({v}L)\n" if v < 0 else f"#define {n} {v}{'ULL' if v >> 31 else ''}\n"
         for n, v in vars(consts).items()
         if n.startswith("BPF_")
     )

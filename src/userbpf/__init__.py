@@ -3,6 +3,7 @@
     fd = userbpf.bpf(cmd, attr)         the syscall; attr is laid out as Linux's union bpf_attr
     kernel = userbpf.Kernel(...)        a machine of one's own: clock, seed, CPUs, capabilities, version
     obj = userbpf.Object.open(path)     an object file or C source: load it, run its programs, read its maps
+    fd = userbpf.perf_event_open(attr, pid, cpu, group_fd, flags)    an event that programs write records to
     userbpf.linux.bpf(cmd, attr)        the same call, to the running Linux
 
 Names are imported when they are first used: `import userbpf` itself costs nothing, `userbpf.bpf` 0.1 s.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     )
     from userbpf.kernel import Kernel, default_kernel
     from userbpf.loader import Object
-    from userbpf.syscall import bpf
+    from userbpf.syscall import bpf, ioctl, perf_event_open
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,8 @@ _HOMES = {
     "UserbpfError": "errors",
     "bpf": "syscall",
     "default_kernel": "kernel",
+    "ioctl": "syscall",
+    "perf_event_open": "syscall",
 }
 _DOORS = ("bpf", "Kernel", "Object", "default_kernel")  # who asks for these means to run programs
 __all__ = [
@@ -67,7 +70,9 @@ __all__ = [
     "__version__",
     "bpf",
     "default_kernel",
+    "ioctl",
     "linux",
+    "perf_event_open",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from userbpf.errors import BpfError
 
 SYS_BPF: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
+SYS_PERF_EVENT_OPEN: Final = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "s390x": 331, "ppc64le": 319}
 
 
 @functools.cache
@@ -50,6 +51,22 @@ def bpf(cmd: int, attr: Any, size: int | None = None) -> int:
         return _call(number, cmd, 0, size or 0)
     holder = (ctypes.c_char * len(view)).from_buffer(view)
     return _call(number, cmd, ctypes.addressof(holder), len(view) if size is None else size)
+
+
+def perf_event_open(attr: Any, pid: int, cpu: int, group_fd: int = -1, flags: int = 0) -> int:
+    """perf_event_open(2) of the running kernel; attr as for `bpf`."""
+    number = SYS_PERF_EVENT_OPEN.get(platform.machine())
+    if number is None or not sys.platform.startswith("linux"):
+        raise BpfError(errno.ENOSYS)
+    raw = bytearray(attr.encode() if hasattr(attr, "encode") else attr)
+    holder = (ctypes.c_char * len(raw)).from_buffer(raw)
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    call.argtypes = (ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ulong)
+    ret: int = call(number, ctypes.addressof(holder), pid, cpu, group_fd, flags)
+    if ret < 0:
+        raise BpfError(ctypes.get_errno())
+    return ret
 
 
 def _call(number: int, cmd: int, addr: int, size: int) -> int:

@@ -23,6 +23,7 @@ from userbpf.client.transport import own_kernel
 from userbpf.errors import ObjectError
 from userbpf.loader import Object
 
+PERF_PAGES = 4096  # of each CPU's ring: 16 MB, which cost memory only where records are written
 ENTRIES = 10  # rows of a map that are shown without --entries
 
 
@@ -113,6 +114,11 @@ def collect(obj: Any, prog: Any, capture: str, result: CaptureResult, limit: int
         if mapping.is_ringbuf:
             records = list(itertools.islice(mapping.ringbuf(), limit))
             maps[name] = {"type": mapping.map_type.name, "records": records}
+        elif mapping.is_perf:
+            buffer = mapping.perf_buffer()
+            records = [{"cpu": r.cpu, "data": r.data} for r in itertools.islice(buffer.read(), limit)]
+            unread = sum(1 for _ in buffer.read())
+            maps[name] = {"type": mapping.map_type.name, "records": records, "unread": unread, "lost": buffer.lost}
         elif mapping.is_iterable:
             entries, more = map_entries(mapping, limit, sort)
             maps[name] = {
@@ -177,6 +183,8 @@ def draw_map(console: Console, name: str, shown: dict[str, Any], m: Any) -> None
         console.print(cell(record), markup=False, soft_wrap=True)
     if not shown["records"]:
         console.print("(empty)", style="dim")
+    if shown.get("unread") or shown.get("lost"):
+        console.print(f"… and {count(shown['unread'])} more (--entries); {count(shown['lost'])} lost", style="dim")
 
 
 def draw(console: Console, data: dict[str, Any], maps: Mapping[str, Any]) -> None:
@@ -237,6 +245,9 @@ def run(
     obj.load(transport, kernel=own_kernel(interpret_only=interpret) if transport == "user" else None)
     prog = choose_prog(obj, prog_name)
     fill_maps(obj, fills)
+    for mapping in obj.maps.values():
+        if mapping.is_perf:
+            mapping.perf_buffer(PERF_PAGES)
     with Progress(
         TextColumn("{task.fields[packets]} packets"),
         BarColumn(),

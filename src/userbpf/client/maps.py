@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from userbpf.abi.enums import MapType
 from userbpf.btf import Btf
 from userbpf.btf.values import Codec, Codecs, number, raw
+from userbpf.client.perf import DEFAULT_PAGES, PerfBuffer
 from userbpf.client.transport import Client
 from userbpf.errors import BpfError
 
@@ -70,6 +71,7 @@ class Map(MutableMapping[Any, Any]):
         self._stride = self.value_size + 7 & ~7
         self.value_len = self._stride * self.cpus if self.cpus else self.value_size
         self._ring: Ring | None = None
+        self._perf: PerfBuffer | None = None
 
     def _codecs(self, btf: Btf | None) -> tuple[Codec, Codec]:
         """How keys and values are read: by BTF where the sizes agree, as integers of 4 bytes for index keys, else bytes."""
@@ -227,9 +229,25 @@ class Map(MutableMapping[Any, Any]):
             self._ring = Ring(self.fd, self.max_entries)
         return self._ring.records()
 
+    # --- perf buffers ------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_perf(self) -> bool:
+        return self.map_type == T.PERF_EVENT_ARRAY
+
+    def perf_buffer(self, pages: int = DEFAULT_PAGES) -> PerfBuffer:
+        """The rings behind a PERF_EVENT_ARRAY, opened at the first call: `.read()` yields records, `.lost` counts."""
+        if not self.is_perf:
+            raise TypeError(f"{self.name} is no perf event array")
+        if self._perf is None:
+            self._perf = PerfBuffer(self, pages)
+        return self._perf
+
     def close(self) -> None:
         if self._ring is not None:
             self._ring.close()
+        if self._perf is not None:
+            self._perf.close()
 
 
 class Ring:

@@ -26,6 +26,7 @@ from userbpf.abi.attrs import (
 )
 from userbpf.abi.enums import Cmd
 from userbpf.abi.info import BtfInfo, MapInfo, ProgInfo
+from userbpf.abi.perf import PERF_FLAG_FD_CLOEXEC
 from userbpf.errors import BpfError, UserbpfError
 
 if TYPE_CHECKING:
@@ -146,6 +147,16 @@ class Client:
     def map_update_batch(self, fd: int, keys: bytes, values: bytes, count: int) -> None:
         k, v = Buffer(keys), Buffer(values)
         self.bpf(Cmd.MAP_UPDATE_BATCH, MapBatchAttr(keys=k.addr, values=v.addr, count=count, map_fd=fd))
+
+    def perf_event_open(self, attr: Any, pid: int, cpu: int) -> int:
+        """An event that programs write records to, enabled."""
+        if self.kernel is None:
+            from userbpf import linux
+
+            return linux.perf_event_open(attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC)
+        from userbpf.syscall import perf_event_open
+
+        return perf_event_open(attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC, kernel=self.kernel)
 
     # --- programs ----------------------------------------------------------------------------------------------------------
 

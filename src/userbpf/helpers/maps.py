@@ -13,7 +13,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.engine.env import Bind, Binding, Env
 from userbpf.helpers.base import native_body
 from userbpf.maps.ringbuf import any_output, any_query, any_reserve, discard, submit
-from userbpf.native import call, load64, native, neg
+from userbpf.native import call, load64, native
 from userbpf.native.rt import (
     DESC_DELETE,
     DESC_LOOKUP,
@@ -112,10 +112,3 @@ native_body(HelperId.ringbuf_output)(any_output)
 native_body(HelperId.ringbuf_query)(any_query)
 native_body(HelperId.ringbuf_submit)(submit)
 native_body(HelperId.ringbuf_discard)(discard)
-
-
-@native_body(HelperId.perf_event_output, HelperId.skb_output, HelperId.xdp_output)
-@native
-def perf_event_output(rt: int, ctx: int, desc: int, flags: int, data: int, size: int) -> int:
-    """No perf event is open in any slot of the array here: -ENOENT, or -E2BIG for a slot beyond its end."""
-    return neg(ENOENT)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from errno import EINVAL, ENOENT
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from userbpf.btf import Btf
 from userbpf.btf.lazy import read_lazy
@@ -23,6 +23,7 @@ from userbpf.kernel import fds, lifetime
 from userbpf.kernel.cpus import Cpus
 from userbpf.kernel.fds import Identity
 from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapObj, ProgObj
+from userbpf.kernel.perf import PerfEventObj
 from userbpf.kernel.usermem import UserMemory, own_memory
 from userbpf.verifier.api import Caps
 
@@ -32,6 +33,7 @@ KALLSYMS: Final = "/proc/kallsyms"
 SWEEP_EVERY: Final = 64  # creations between two sweeps
 TRACE_LINES: Final = 4096
 
+KINDS: Final = (MapObj, ProgObj, BtfObj, LinkObj, PerfEventObj)
 K = TypeVar("K", bound=KernelObject)
 
 _numbers = itertools.count(1)
@@ -75,6 +77,8 @@ class Kernel:
         self.progs: IdTable[ProgObj] = IdTable()
         self.btfs: IdTable[BtfObj] = IdTable()
         self.links: IdTable[LinkObj] = IdTable()
+        self.events: IdTable[PerfEventObj] = IdTable()
+        self.unsized_events: weakref.WeakSet[PerfEventObj] = weakref.WeakSet()  # nobody has mapped them yet
         self.lock = threading.RLock()
         self.trace_lines: deque[str] = deque(maxlen=TRACE_LINES)
         self._trace = trace
@@ -91,13 +95,14 @@ class Kernel:
 
     # --- objects and their descriptors
 
-    def tables(self) -> tuple[IdTable[MapObj], IdTable[ProgObj], IdTable[BtfObj], IdTable[LinkObj]]:
-        return self.maps, self.progs, self.btfs, self.links
+    def tables(self) -> tuple[IdTable[Any], ...]:
+        """In the order of KINDS."""
+        return self.maps, self.progs, self.btfs, self.links, self.events
 
     def table_of(self, obj: KernelObject) -> IdTable[KernelObject]:
-        for kind, table in zip((MapObj, ProgObj, BtfObj, LinkObj), self.tables(), strict=True):
+        for kind, table in zip(KINDS, self.tables(), strict=True):
             if isinstance(obj, kind):
-                return table  # type: ignore[return-value]
+                return table
         raise TypeError(type(obj).__name__)
 
     def objects(self) -> list[KernelObject]:

@@ -285,6 +285,10 @@ class ProgObj(KernelObject):
 
     def run_context(self, cpu: int = -1) -> AbstractContextManager[int]:
         """Lend a run context: yields rt."""
+        if self.kernel.unsized_events:
+            from userbpf.kernel.perf import find_sizes
+
+            find_sizes(self.kernel)
         return self.kernel.cpus.lend(cpu, self.id)
 
     def execute(self, ctx: int, rt: int) -> int:

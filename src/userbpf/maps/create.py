@@ -16,10 +16,11 @@ from userbpf.maps.hash import HashMap
 from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps, Template
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap
+from userbpf.maps.perf import PerfEventArray
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.maps.queuestack import QueueStackMap
 from userbpf.maps.ringbuf import RingbufMap
-from userbpf.maps.slots import CpuMap, DevMap, DevMapHash, PerfEventArray, XskMap
+from userbpf.maps.slots import CpuMap, DevMap, DevMapHash, XskMap
 from userbpf.native import Region
 from userbpf.native.region import PAGE
 from userbpf.spec.maps import KMALLOC_MAX, MAPS

@@ -77,7 +77,7 @@ def looks_like(template: Template, other: Map) -> bool:
     return True
 
 
-class _Table:
+class Table:
     """Cells for addresses, in memory that is touched only where it is used."""
 
     def __init__(self, cells: int) -> None:
@@ -143,7 +143,7 @@ class ArrayOfMaps(MapOfMaps):
 
     def __init__(self, attr: Any, *, inner: Template | None = None, **more: Any) -> None:
         self.template = inner
-        self._table = _Table(attr.max_entries)
+        self._table = Table(attr.max_entries)
         self._holders: dict[int, Any] = {}
         super().__init__(attr, **more)
         self._set64(DESC_PROGS, self._table.addr)
@@ -292,7 +292,7 @@ class HashOfMaps(HashMap, MapOfMaps):
     def __init__(self, attr: Any, *, inner: Template | None = None, **more: Any) -> None:
         self.template = inner
         self.cells: int = attr.max_entries + 2 * SPARE
-        self._table = _Table(self.cells)
+        self._table = Table(self.cells)
         self._fresh = 0
         self._free: collections.deque[int] = collections.deque()
         self._holders: dict[bytes, tuple[int, Any]] = {}  # key -> cell, holder

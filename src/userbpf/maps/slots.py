@@ -1,8 +1,8 @@
-"""DEVMAP, DEVMAP_HASH, CPUMAP, XSKMAP, PERF_EVENT_ARRAY: what packets are redirected to, and where events go.
+"""DEVMAP, DEVMAP_HASH, CPUMAP, XSKMAP: what packets are redirected to.
 
 Devices and processors are numbers that a redirect reports; nothing is sent. An array of them is like ARRAY, except that a zero
-value is none. Which devices there are is the machine's to say (`DevMap.has_device`). Sockets of XSKMAP and perf events are
-descriptors of things that are not there in a process: no descriptor is one, and so these two stay empty.
+value is none. Which devices there are is the machine's to say (`DevMap.has_device`). Sockets of XSKMAP
+are things that are not there in a process: no descriptor is one, and so it stays empty.
 
 A program's lookup (and redirect_map, by the descriptor) finds the value's address, 0 where there is none.
 """
@@ -196,23 +196,3 @@ class XskMap(SlotMap):
 
     def lookup(self, key: bytes) -> bytes:
         raise fail(errno.EOPNOTSUPP)
-
-
-class PerfEventArray(SlotMap):
-    """PERF_EVENT_ARRAY: CPU to perf event, of which there are none."""
-
-    TYPES = (MapType.PERF_EVENT_ARRAY,)
-    BEYOND = E2BIG
-
-    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        if flags:
-            raise fail(EINVAL)
-        self._index(key, E2BIG)
-        raise fail(errno.EBADF)
-
-    def lookup(self, key: bytes) -> bytes:
-        raise fail(ENOTSUPP)
-
-    def delete(self, key: bytes) -> None:
-        self._index(key, E2BIG)
-        raise fail(ENOENT)

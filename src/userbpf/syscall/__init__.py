@@ -7,6 +7,7 @@ handler to each row that runs.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from userbpf.abi.enums import Cmd
 from userbpf.abi.layout import Layout
+from userbpf.abi.perf import PERF_ATTR_SIZE_VER0
 from userbpf.errors import BpfError
 from userbpf.kernel.machine import Kernel, default_kernel
 from userbpf.kernel.usermem import own_memory
@@ -21,7 +23,7 @@ from userbpf.native import callable as callable_
 from userbpf.spec.commands import COMMANDS, UNKNOWN_CMD_ERRNO
 from userbpf.syscall.attrs import UserAttr, check, decode
 
-__all__ = ["Kernel", "bpf", "default_kernel", "dispatch", "handler_of", "ready"]
+__all__ = ["Kernel", "bpf", "default_kernel", "dispatch", "handler_of", "ioctl", "perf_event_open", "ready"]
 
 Handler = Callable[[Kernel, Any, UserAttr], int]
 
@@ -99,3 +101,33 @@ def bpf(cmd: int, attr: Any, size: int | None = None, *, kernel: Kernel | None =
     process. `size` in bytes defaults to the whole of attr. `kernel` defaults to the process' own.
     """
     return dispatch(kernel or default_kernel(), cmd, attr, size)
+
+
+def perf_event_open(
+    attr: Any, pid: int, cpu: int, group_fd: int = -1, flags: int = 0, *, kernel: Kernel | None = None
+) -> int:
+    """perf_event_open(2) of the events that programs write records to (PERF_COUNT_SW_BPF_OUTPUT): a new descriptor.
+
+    `attr` is laid out as `struct perf_event_attr`: a buffer, an `userbpf.abi.perf.PerfEventAttr`, or an address. The
+    descriptor can be mapped as Linux's: a page of `struct perf_event_mmap_page` and 2^n pages of data.
+    """
+    from userbpf.kernel.perf import open_event
+
+    if isinstance(attr, Layout):
+        attr = bytearray(attr.encode())
+    if isinstance(attr, int):
+        return open_event(kernel or default_kernel(), attr, pid, cpu, group_fd, flags)
+    view = memoryview(attr).cast("B")
+    holder = ctypes.create_string_buffer(view.tobytes(), max(len(view), PERF_ATTR_SIZE_VER0))
+    try:
+        return open_event(kernel or default_kernel(), ctypes.addressof(holder), pid, cpu, group_fd, flags)
+    finally:
+        if not view.readonly:
+            view[:] = holder.raw[: len(view)]
+
+
+def ioctl(fd: int, request: int, arg: int = 0, *, kernel: Kernel | None = None) -> int:
+    """ioctl(2) of descriptors of perf_event_open: PERF_EVENT_IOC_ENABLE and its like; ENOTTY for others."""
+    from userbpf.kernel.perf import control
+
+    return control(kernel or default_kernel(), fd, request, arg)

@@ -16,6 +16,8 @@ from userbpf.errors import BpfError
 from userbpf.kernel import Kernel, bpffs
 from userbpf.kernel.fds import may_read, may_write
 from userbpf.kernel.objects import MapObj
+from userbpf.kernel.perf import event_of_fd
+from userbpf.maps.perf import PerfEventArray
 from userbpf.native import atomic_cmpxchg32, atomic_store32, compiled, native, neg, pause
 from userbpf.native import load32 as native_load32
 
@@ -79,6 +81,8 @@ def store(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: int) -> 
     """One update; values that are fds become what the fd stands for."""
     if obj.map.map_type == MapType.PROG_ARRAY:
         _store_prog(kernel, obj, key, value, flags)
+    elif isinstance(obj.map, PerfEventArray):
+        _store_event(kernel, obj.map, key, value, flags)
     elif obj.inner is not None:
         _store_inner(kernel, obj, key, value, flags)
     elif obj.lock_off is not None:
@@ -99,6 +103,15 @@ def _store_prog(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: in
         kernel.retire(obj.put_program(index, prog))
     if obj.pins and not prog.mark():
         bpffs.keep_tails(kernel, obj)
+
+
+def _store_event(kernel: Kernel, array: PerfEventArray, key: bytes, value: bytes, flags: int) -> None:
+    if flags:
+        raise BpfError(EINVAL)
+    array.index_of(key)
+    event = event_of_fd(kernel, int.from_bytes(value, "little", signed=True))
+    with kernel.lock:
+        kernel.retire(array.set_event(key, event.ring, event))
 
 
 def _store_inner(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: int) -> None:
