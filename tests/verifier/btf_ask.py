@@ -20,14 +20,15 @@ from userbpf.isa.asm import assemble
 from userbpf.isa.insn import encode
 from userbpf.kernel import Kernel
 from userbpf.syscall import dispatch
-from verifier.btf_cases import FUNCS, MAPS, STRUCTS, TYPEDEFS, VARS, WHOLE, Case, resolved, target_id
+from verifier.btf_cases import FUNCS, KFUNCS, MAPS, STRUCTS, TYPEDEFS, VARS, WHOLE, Case, resolved, target_id
 from verifier.btf_excerpt import Excerpt
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 EXCERPT = DATA / "vmlinux_6.18.44.btf.xz"
 RECORDED = DATA / "btf_cases_6.18.44.json.xz"
 VMLINUX = "/sys/kernel/btf/vmlinux"
-_NUMBER = re.compile(r"(btf_id |attach_btf_id )(?!0\b)\d{1,5}\b")
+_NUMBER = re.compile(r"(btf_id |attach_btf_id |type id )(?!0\b)\d{1,5}\b")
+_CALL = re.compile(r"((?:call|kfunc) bpf_\w+#)\d{3,}( *)")
 _POINTER = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
 
 
@@ -39,7 +40,7 @@ def excerpt() -> Btf:
 def cut_excerpt(source: Btf) -> bytes:
     """The bytes of the excerpt of a whole kernel's BTF."""
     out = Excerpt(source, WHOLE)
-    for kind, names in ((Typedef, TYPEDEFS), (Func, FUNCS), (Struct, STRUCTS), (Var, VARS)):
+    for kind, names in ((Typedef, TYPEDEFS), (Func, [*FUNCS, *KFUNCS]), (Struct, STRUCTS), (Var, VARS)):
         for name in names:
             out.take(name, kind)
     return out.out.encode()
@@ -47,7 +48,9 @@ def cut_excerpt(source: Btf) -> bytes:
 
 def lines(log: str) -> list[str]:
     return [
-        _POINTER.sub(r"\1<address> ", _NUMBER.sub(r"\1N", line.rstrip())) for line in log.splitlines() if line.strip()
+        _POINTER.sub(r"\1<address> ", _CALL.sub(r"\1N ", _NUMBER.sub(r"\1N", line.rstrip())))
+        for line in log.splitlines()
+        if line.strip()
     ]
 
 

@@ -29,9 +29,16 @@ FUNCS: Final = _words("""
     bpf_iter_task bpf_iter_task_file bpf_iter_task_vma bpf_iter_bpf_map bpf_iter_bpf_map_elem bpf_iter_tcp
     bpf_iter_num_new do_exit bpf_fentry_test1 bpf_lsm_file_open
     """)
-STRUCTS: Final = ("bpf_struct_ops_tcp_congestion_ops", "bpf_struct_ops_bpf_dummy_ops", *WHOLE)
+STRUCTS: Final = ("bpf_struct_ops_tcp_congestion_ops", "bpf_struct_ops_bpf_dummy_ops", "bpf_ctx_convert", *WHOLE)
+KFUNCS: Final = _words("""
+    bpf_task_acquire bpf_task_release bpf_task_from_pid bpf_cgroup_acquire bpf_cgroup_release bpf_cgroup_from_id
+    bpf_cpumask_create bpf_cpumask_release bpf_cpumask_set_cpu bpf_cpumask_copy bpf_cast_to_kern_ctx bpf_rdonly_cast
+    bpf_dynptr_from_skb bpf_dynptr_from_xdp bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_dynptr_size bpf_dynptr_clone
+    bpf_map_sum_elem_count bpf_strnstr bpf_task_under_cgroup bpf_copy_from_user_str bpf_sock_destroy bpf_skb_ct_lookup
+    bpf_ct_release bpf_ct_insert_entry bpf_skb_ct_alloc bpf_xdp_metadata_rx_hash bpf_get_kmem_cache bpf_stream_vprintk_impl
+    """)
 VARS: Final = ("runqueues", "bpf_prog_active")
-KINDS: Final = {"typedef": Typedef, "func": Func, "struct": Struct, "var": Var}
+KINDS: Final = {"typedef": Typedef, "func": Func, "kfunc": Func, "struct": Struct, "var": Var}
 
 
 # name -> type, key size, value size, entries
@@ -329,4 +336,78 @@ def _map_reads() -> list[Case]:
     return out
 
 
-CASES: Final = [*_trees(), *_helpers(), *_map_reads(), *_attach(), *_iterators(), *_struct_ops(), *_others()]
+def _kfunc_calls() -> list[Case]:
+    out = []
+    task = (
+        "r1 = r6\ncall kfunc {func:bpf_task_acquire}\nif r0 == 0 goto +2\nr1 = r0\ncall kfunc {func:bpf_task_release}"
+    )
+    calls = {
+        "acquire and release": task,
+        "acquire": "r1 = r6\ncall kfunc {func:bpf_task_acquire}",
+        "acquire without check": "r1 = r6\ncall kfunc {func:bpf_task_acquire}\nr1 = r0\ncall kfunc {func:bpf_task_release}",
+        "release": "r1 = r6\ncall kfunc {func:bpf_task_release}",
+        "set_cpu": "r1 = 1\nr2 = r6\ncall kfunc {func:bpf_cpumask_set_cpu}",
+        "cpumask_copy": "r1 = r6\nr2 = r6\ncall kfunc {func:bpf_cpumask_copy}",
+        "cgroup": "r1 = r6\ncall kfunc {func:bpf_cgroup_acquire}",
+        "under_cgroup": "r1 = r6\nr2 = r6\ncall kfunc {func:bpf_task_under_cgroup}",
+        "rdonly_cast to nothing": "r1 = r6\nr2 = 0\ncall kfunc {func:bpf_rdonly_cast}\nr2 = *(u32 *)(r0 +0)",
+        "cast_to_kern_ctx": "r1 = r6\ncall kfunc {func:bpf_cast_to_kern_ctx}",
+        "dynptr_size": "r1 = r6\ncall kfunc {func:bpf_dynptr_size}",
+        "sum_elem_count": "r1 = r6\ncall kfunc {func:bpf_map_sum_elem_count}",
+        "strnstr": "r1 = r6\nr2 = r6\nr3 = 8\ncall kfunc {func:bpf_strnstr}",
+        "vprintk": "r1 = 1\nr2 = r6\nr3 = 0\nr4 = 0\nr5 = 0\ncall kfunc {func:bpf_stream_vprintk_impl}",
+        "sock_destroy": "r1 = r6\ncall kfunc {func:bpf_sock_destroy}",
+        "copy_from_user_str": "r1 = r6\nr2 = 8\nr3 = 0\nr4 = 0\ncall kfunc {func:bpf_copy_from_user_str}",
+        "get_kmem_cache": "r1 = r6\ncall kfunc {func:bpf_get_kmem_cache}",
+    }
+    sources = dict(_SOURCES) | {"map": "r6 = map_fd {map:array} ll\n", "context": "r6 = r1\n", "nothing": "r7 = 0\n"}
+    for what, call in calls.items():
+        for source, setup in sources.items():
+            out.append(Case(f"kfunc {what}, {source}", setup + call + END))
+    skb = "r2 = 0\nr3 = r10\nr3 += -16\ncall kfunc {func:bpf_dynptr_from_skb}\nr1 = r10\nr1 += -16\nr2 = 0\n"
+    slices = {
+        "read": "r3 = 0\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice}\nif r0 == 0 goto +1\nr2 = *(u64 *)(r0 +0)",
+        "beyond": "r3 = 0\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice}\nif r0 == 0 goto +1\nr2 = *(u64 *)(r0 +1)",
+        "write": "r3 = 0\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice_rdwr}\nif r0 == 0 goto +1\n*(u64 *)(r0 +0) = 1",
+        "write of a read-only one": "r3 = 0\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice}\nif r0 == 0 goto +1\n*(u64 *)(r0 +0) = 1",
+        "buffer": "r3 = r10\nr3 += -24\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice}",
+        "short buffer": "r3 = r10\nr3 += -24\nr4 = 16\ncall kfunc {func:bpf_dynptr_slice}",
+        "unknown size": "r3 = 0\nr4 = r7\ncall kfunc {func:bpf_dynptr_slice}",
+        "unchecked": "r3 = 0\nr4 = 8\ncall kfunc {func:bpf_dynptr_slice}\nr2 = *(u64 *)(r0 +0)",
+    }
+    lookup = (
+        "*(u64 *)(r10 -32) = 0\n*(u64 *)(r10 -24) = 0\nr2 = r10\nr2 += -32\nr3 = 12\nr4 = r10\nr4 += -24\nr5 = 12\n"
+    )
+    conntrack = {
+        "lookup": "call kfunc {func:bpf_skb_ct_lookup}\nif r0 == 0 goto +2\nr1 = r0\ncall kfunc {func:bpf_ct_release}",
+        "lookup, kept": "call kfunc {func:bpf_skb_ct_lookup}",
+        "alloc, released": "call kfunc {func:bpf_skb_ct_alloc}\nif r0 == 0 goto +2\nr1 = r0\ncall kfunc {func:bpf_ct_release}",
+        "alloc, insert": "call kfunc {func:bpf_skb_ct_alloc}\nif r0 == 0 goto +5\nr1 = r0\n"
+        "call kfunc {func:bpf_ct_insert_entry}\nif r0 == 0 goto +2\nr1 = r0\ncall kfunc {func:bpf_ct_release}",
+    }
+    for prog_type in (P.SCHED_CLS, P.SOCKET_FILTER):
+        for what, text in slices.items():
+            size = "r7 = *(u32 *)(r1 +0)\n*(u64 *)(r10 -24) = 0\n"
+            out.append(Case(f"{prog_type.name} slice {what}", size + skb + text + END, prog_type, "", 0))
+        for what, text in conntrack.items():
+            out.append(Case(f"{prog_type.name} conntrack {what}", lookup + text + END, prog_type, "", 0))
+    cast = "call kfunc {func:bpf_cast_to_kern_ctx}\nr2 = *(u64 *)(r0 +0)" + END
+    for prog_type in (P.SCHED_CLS, P.XDP, P.KPROBE, P.TRACEPOINT, P.CGROUP_DEVICE):
+        out.append(Case(f"{prog_type.name} cast_to_kern_ctx", cast, prog_type, "", 0))
+    out.append(Case("metadata", "call kfunc {func:bpf_xdp_metadata_rx_hash}" + END, P.XDP, "", 0))
+    out.append(Case("kfunc without GPL", cast, P.XDP, "", 0, 0, "MIT"))
+    out.append(Case("kfunc that is none", "call kfunc 5" + END, P.XDP, "", 0))
+    out.append(Case("kfunc nowhere", "call kfunc 0" + END, P.XDP, "", 0))
+    return out
+
+
+CASES: Final = [
+    *_kfunc_calls(),
+    *_trees(),
+    *_helpers(),
+    *_map_reads(),
+    *_attach(),
+    *_iterators(),
+    *_struct_ops(),
+    *_others(),
+]

@@ -65,11 +65,11 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         sleep int bpf_copy_from_user_str(void *dst, u32 dst__sz, const void *unsafe_ptr__ign, u64 flags);
         sleep int bpf_copy_from_user_str_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void
             *unsafe_ptr__ign);
-        sleep int bpf_copy_from_user_task_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void
+        trusted,sleep int bpf_copy_from_user_task_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void
             *unsafe_ptr__ign, struct task_struct *tsk);
         sleep int bpf_copy_from_user_task_str(void *dst, u32 dst__sz, const void *unsafe_ptr__ign, struct task_struct
             *tsk, u64 flags);
-        sleep int bpf_copy_from_user_task_str_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void
+        trusted,sleep int bpf_copy_from_user_task_str_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void
             *unsafe_ptr__ign, struct task_struct *tsk);
         - int bpf_dynptr_adjust(const struct bpf_dynptr *p, u32 start, u32 end);
         - int bpf_dynptr_clone(const struct bpf_dynptr *p, struct bpf_dynptr *clone__uninit);
@@ -82,7 +82,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         ret_null void *bpf_dynptr_slice(const struct bpf_dynptr *p, u32 offset, void *buffer__opt, u32 buffer__szk);
         ret_null void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *p, u32 offset, void *buffer__opt, u32
             buffer__szk);
-        ret_null struct kmem_cache *bpf_get_kmem_cache(u64 addr);
+        - struct kmem_cache *bpf_get_kmem_cache(u64 addr);
         iter_destroy void bpf_iter_bits_destroy(struct bpf_iter_bits *it);
         iter_new int bpf_iter_bits_new(struct bpf_iter_bits *it, const u64 *unsafe_ptr__ign, u32 nr_words);
         iter_next,ret_null int *bpf_iter_bits_next(struct bpf_iter_bits *it);
@@ -112,7 +112,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         iter_next,ret_null struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it);
         - void bpf_local_irq_restore(unsigned long *flags__irq_flag);
         - void bpf_local_irq_save(unsigned long *flags__irq_flag);
-        - s64 bpf_map_sum_elem_count(const struct bpf_map *map);
+        trusted s64 bpf_map_sum_elem_count(const struct bpf_map *map);
         - void bpf_preempt_disable();
         - void bpf_preempt_enable();
         - int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *dptr, u32 off, u32 size, const void *unsafe_ptr__ign);
@@ -132,7 +132,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         - int bpf_strchrnul(const char *s__ign, char c);
         - int bpf_strcmp(const char *s1__ign, const char *s2__ign);
         - int bpf_strcspn(const char *s__ign, const char *reject__ign);
-        - int bpf_stream_vprintk_impl(int stream_id, const char *fmt__str, const void *args, u32 len__sz, void
+        trusted int bpf_stream_vprintk_impl(int stream_id, const char *fmt__str, const void *args, u32 len__sz, void
             *aux__prog);
         - int bpf_strlen(const char *s__ign);
         - int bpf_strnchr(const char *s__ign, size_t count, char c);
@@ -252,11 +252,11 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         trusted void bpf_ct_set_timeout(struct nf_conn___init *nfct, u32 timeout);
         acquire,ret_null struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb_ctx, struct bpf_sock_tuple
             *bpf_tuple, u32 tuple__sz, struct bpf_ct_opts *opts, u32 opts__sz);
-        acquire,ret_null,trusted struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb_ctx, struct bpf_sock_tuple
+        acquire,ret_null struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb_ctx, struct bpf_sock_tuple
             *bpf_tuple, u32 tuple__sz, struct bpf_ct_opts *opts, u32 opts__sz);
         acquire,ret_null struct nf_conn___init *bpf_xdp_ct_alloc(struct xdp_md *xdp_ctx, struct bpf_sock_tuple
             *bpf_tuple, u32 tuple__sz, struct bpf_ct_opts *opts, u32 opts__sz);
-        acquire,ret_null,trusted struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *xdp_ctx, struct bpf_sock_tuple
+        acquire,ret_null struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *xdp_ctx, struct bpf_sock_tuple
             *bpf_tuple, u32 tuple__sz, struct bpf_ct_opts *opts, u32 opts__sz);
     """,
     ),

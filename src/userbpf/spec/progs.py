@@ -47,6 +47,11 @@ class ProgRow:
     gpl_only: bool = False
     status: Status = "typed"
 
+    @property
+    def plain_ctx(self) -> bool:
+        """The context is plain memory of the kernel's, whose accesses are not rewritten."""
+        return self.prog_type in _PLAIN_CTX
+
     def accepts(self, attach_type: int) -> bool:
         """Whether BPF_PROG_LOAD takes this expected attach type; else it answers `attach_errno`."""
         return (
@@ -66,6 +71,20 @@ class ProgRow:
         return self.ret
 
 
+_PLAIN_CTX: Final = frozenset(
+    (
+        ProgType.KPROBE,
+        ProgType.TRACEPOINT,
+        ProgType.RAW_TRACEPOINT,
+        ProgType.RAW_TRACEPOINT_WRITABLE,
+        ProgType.TRACING,
+        ProgType.LSM,
+        ProgType.STRUCT_OPS,
+        ProgType.SYSCALL,
+        ProgType.NETFILTER,
+        ProgType.CGROUP_DEVICE,
+    )
+)
 _A = AttachType
 _BOOL: Final = (0, 1)
 _ONE: Final = (1, 1)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 STATIC: Final = 0
 GLOBAL: Final = 1
 
-_CTX_STRUCT: Final[dict[ProgType, str]] = {
+CTX_STRUCT: Final[dict[ProgType, str]] = {
     ProgType.SOCKET_FILTER: "__sk_buff",
     ProgType.SCHED_CLS: "__sk_buff",
     ProgType.SCHED_ACT: "__sk_buff",
@@ -287,7 +287,7 @@ def _argument(
 
 
 def _is_ctx(ck: Checker, btf: Btf, type_id: int) -> bool:
-    wanted = _CTX_STRUCT.get(ck.req.prog_type)
+    wanted = CTX_STRUCT.get(ck.req.prog_type)
     if wanted is None:
         return False
     t = btf.by_id(type_id)

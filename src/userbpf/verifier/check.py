@@ -17,10 +17,24 @@ from typing import Final
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, attach, btf_info, calls, dynptr, fields, jump, maps, precision, prune, results
+from userbpf.verifier import (
+    access,
+    alu,
+    attach,
+    btf_info,
+    calls,
+    dynptr,
+    fields,
+    jump,
+    kfuncs,
+    maps,
+    precision,
+    prune,
+    results,
+)
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
 from userbpf.verifier.btfptr import BtfContext
-from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, Cfg, check_subprogs, find_subprogs
+from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, PSEUDO_KFUNC, Cfg, check_subprogs, find_subprogs
 from userbpf.verifier.context import CtxRules
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import Log, picture
@@ -92,7 +106,7 @@ class Checker:
     def __init__(self, req: VerifyRequest) -> None:
         self.req = req
         self.insns: tuple[Insn, ...] = tuple(req.insns)
-        self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc))
+        self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc, self._name_call))
         self.allow_ptr_leaks = req.caps.perfmon
         self.allow_uninit_stack = req.caps.perfmon
         self.bpf_capable = req.caps.bpf
@@ -109,6 +123,8 @@ class Checker:
         self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}
+        self.kfuncs: dict[tuple[int, int], kfuncs.Kfunc] = {}
+        self.absent_kfunc = False  # a function that is not there was reached
         self.ksyms: dict[int, Reg] = {}  # variables of the kernel that are named by lddw
         self.keep_alive: list[MapShape] = []
         self.cfg: Cfg
@@ -177,6 +193,7 @@ class Checker:
         if self.req.caps.bpf is False:
             raise Reject(EPERM, "programs without CAP_BPF are not supported")
         btf_info.check_early(self)
+        kfuncs.resolve(self)
         starts = find_subprogs(insns)
         if self.log.level2:
             for number, start in enumerate(starts):
@@ -184,7 +201,7 @@ class Checker:
         check_subprogs(insns, starts)
         results.check_btf_info(self, starts)
         maps.resolve(self, insns)
-        self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self.req, insn))
+        self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self, insn))
         self.target = attach.check(self)
         if self.target is not None:
             self.ctx_rules = BtfContext(self.target)
@@ -572,6 +589,9 @@ class Checker:
         if self._movers is None:
             self._movers = calls.packet_movers(self)
         return number in self._movers
+
+    def _name_call(self, insn: Insn, value: int) -> str | None:
+        return kfuncs.name_of(self, insn) if insn.code == CALL and insn.src == PSEUDO_KFUNC else None
 
     def kernel_btf(self) -> Btf | None:
         """The kernel's own types, None where there are none."""

@@ -288,6 +288,8 @@ class Call:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
             access.region(ck, number, reg, reg[3], size, reg[4][0], zero_ok)
+        elif kind == CTX and PROGS[ck.req.prog_type].plain_ctx:
+            self._context_memory(number, reg, size, write, zero_ok)
         elif base == BTF_ID:
             btfptr.check_access(ck, -1, number, reg, 0, size, write, -1, False)
         elif base == BUF and not kind & MAYBE_NULL:
@@ -298,6 +300,14 @@ class Call:
             return
         else:
             raise Reject(EACCES, f"R{number} type={type_name(kind)} expected={type_name(STACK)}")
+
+    def _context_memory(self, number: int, reg: Reg, size: int, write: bool, zero_ok: bool) -> None:
+        """A context that is what it seems: its last byte tells whether all of it may be accessed."""
+        if not size:
+            if not zero_ok:
+                raise Reject(EACCES)
+            return
+        access.access(self.ck, self.pc, number, reg, size - 1, 1, write, -1)
 
     def _stack_memory(self, number: int, reg: Reg, size: int, write: bool, raw: bool) -> None:
         ck = self.ck

@@ -36,6 +36,8 @@ def check_all(ck: Checker) -> None:
     ck.check_function(0, setup)
     _check_globals(ck)
     check_depth(ck)
+    if ck.absent_kfunc:
+        raise Reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
 
 
 def _check_globals(ck: Checker) -> None:
