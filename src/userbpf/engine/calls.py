@@ -45,6 +45,7 @@ BPF_SOCK_SIZE: Final = 80
 _HOLDS_NO_VALUES: Final = frozenset(
     {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS, MapType.SOCKMAP, MapType.SOCKHASH, MapType.XSKMAP}
 )
+_END_DYNPTRS: Final = frozenset({HelperId.ringbuf_submit_dynptr, HelperId.ringbuf_discard_dynptr})
 _SIZES: Final = (ArgBase.CONST_SIZE, ArgBase.CONST_SIZE_OR_ZERO)
 
 
@@ -78,6 +79,7 @@ def helper(prog: VerifiedProg, number: HelperId, fact: Fact | None, after: int) 
     def call(m: Machine) -> int:
         values = m.regs[1:6]
         check_arguments(m, args, values, fact)
+        ends = load64(values[0]) if number in _END_DYNPTRS else 0
         if own is not None:
             result = own(m, values)
             if result is None:
@@ -87,6 +89,8 @@ def helper(prog: VerifiedProg, number: HelperId, fact: Fact | None, after: int) 
         m.regs[0] = result & M64
         m.regs[1:6] = [POISON] * 5
         grant(m, row, result & M64, values)
+        if ends:
+            m.memory.remove(ends)
         return after
 
     return call
@@ -135,6 +139,8 @@ def check_arguments(m: Machine, args: Sequence[Arg], values: Sequence[int], fact
                 size = arg.size
             case ArgBase.PTR_TO_MEM if number + 1 < len(args) and args[number + 1].base in _SIZES:
                 size = values[number + 1] & 0xFFFFFFFF
+            case ArgBase.PTR_TO_DYNPTR:
+                size = 16
             case ArgBase.PTR_TO_CTX:
                 if value != m.ctx and not (arg.maybe_null and value == 0):
                     raise m.fault(f"r{number + 1} is not the context")
