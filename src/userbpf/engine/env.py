@@ -34,6 +34,11 @@ class EngineMap(Protocol):
         ...
 
     @property
+    def guarded(self) -> bool:
+        """Whether values have fields that an update must not copy: then only the descriptor's update will do."""
+        ...
+
+    @property
     def value_base(self) -> int:
         """Address of the first value, where values lie at fixed places (BPF_PSEUDO_MAP_VALUE); else 0."""
         ...

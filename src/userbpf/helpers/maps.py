@@ -49,7 +49,7 @@ def _bind(op: str, args: tuple[int, ...]) -> Bind:
     def bind(env: Env, fact: Fact) -> Binding | None:
         if fact.map is None:
             return None
-        found = env.maps[fact.map].ops(op)
+        found = None if op == "update" and env.maps[fact.map].guarded else env.maps[fact.map].ops(op)
         return None if found is None else Binding(found[0], found[1], args)
 
     return bind

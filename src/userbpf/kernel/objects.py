@@ -21,6 +21,7 @@ from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import fds
 from userbpf.kernel.fds import Identity
+from userbpf.maps.guard import guard
 from userbpf.maps.inner import Template, looks_like
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.verifier.api import MapShape, VerifiedProg
@@ -142,6 +143,14 @@ class MapObj(KernelObject):
         self.inner: InnerShape | None = None  # *_OF_MAPS: what an inner map must look like
         self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
         self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
+
+    def set_fields(self, record: Record | None) -> None:
+        """Values have these fields: updates leave them out."""
+        self.fields = record
+        if record is not None:
+            places = [(f.off, f.size) for f in record.fields]
+            in_place = self.map.map_type == MapType.ARRAY
+            guard(self.map, places, self.lock_off, in_place)
 
     @property
     def lock_off(self) -> int | None:

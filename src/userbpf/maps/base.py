@@ -127,6 +127,7 @@ class Map:
         self.ncpu = ncpu
         self.frozen = False
         self._map_id = 0
+        self.fields_table: Any = None  # where values have fields of the kernel's: maps.guard
         used = page_up(max(self.plan(), 1))
         if used > MAX_REGION:
             raise fail(errno.E2BIG)
@@ -154,6 +155,11 @@ class Map:
     def entries_of(cls, attr: Any, ncpu: int) -> int:
         """max_entries as the map has it and object info shows it."""
         return int(attr.max_entries)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether values have fields of the kernel's, which an update must not copy."""
+        return self.fields_table is not None
 
     @property
     def percpu(self) -> bool:

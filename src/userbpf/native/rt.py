@@ -70,4 +70,5 @@ DESC_MAX_ENTRIES: Final = 84  # u32
 DESC_ID: Final = 88  # u32 map id
 DESC_FLAGS: Final = 92  # u32 map_flags
 DESC_NEXT: Final = 96  # code address of a walk for for_each_map_elem: u64 next(desc, cursor, out) see maps.base
+DESC_FIELDS: Final = 120  # address of the table of the kernel's fields in a value: see maps.guard
 DESC_SIZE: Final = 128

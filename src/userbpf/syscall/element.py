@@ -10,13 +10,13 @@ import ctypes
 from errno import E2BIG, EINVAL, ENOENT, EPERM
 from typing import Final
 
-from userbpf.abi.consts import BPF_F_LOCK, BPF_NOEXIST
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel, bpffs
 from userbpf.kernel.fds import may_read, may_write
 from userbpf.kernel.objects import MapObj
 from userbpf.kernel.perf import event_of_fd
+from userbpf.maps.guard import guarded_update
 from userbpf.maps.perf import PerfEventArray
 from userbpf.native import atomic_cmpxchg32, atomic_store32, compiled, native, neg, pause
 from userbpf.native import load32 as native_load32
@@ -67,11 +67,14 @@ def fetch(obj: MapObj, key: bytes, locked: bool = False) -> bytes:
 
 
 def shown(obj: MapObj, value: bytes) -> bytes:
-    """A value without the state of its lock."""
-    off = obj.lock_off
-    if off is None:
+    """A value without the kernel's fields: zeroes in their places, in each CPU's value."""
+    if obj.fields is None:
         return value
-    return value[:off] + bytes(LOCK_SIZE) + value[off + LOCK_SIZE :]
+    out = bytearray(value)
+    for start in range(0, len(out), obj.map.stride) if obj.map.percpu else (0,):
+        for field in obj.fields.fields:
+            out[start + field.off : start + field.off + field.size] = bytes(field.size)
+    return bytes(out)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------------
@@ -85,8 +88,10 @@ def store(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: int) -> 
         _store_event(kernel, obj.map, key, value, flags)
     elif obj.inner is not None:
         _store_inner(kernel, obj, key, value, flags)
-    elif obj.lock_off is not None:
-        _store_beside_lock(obj, key, value, flags)
+    elif obj.fields is not None and not obj.map.percpu:
+        guarded_update(obj.map, key, value, flags)
+    elif obj.fields is not None:
+        obj.map.update(key, shown(obj, value), flags)
     else:
         obj.map.update(key, value, flags)
 
@@ -123,29 +128,6 @@ def _store_inner(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: i
         raise BpfError(EINVAL)
     with kernel.lock:
         kernel.retire(obj.put_inner(key, inner, flags))
-
-
-def _store_beside_lock(obj: MapObj, key: bytes, value: bytes, flags: int) -> None:
-    """An array's value is written around its lock; a hash's new value gets a free one."""
-    off = obj.lock_off or 0
-    want = flags & ~BPF_F_LOCK
-    addr = value_address(obj, key) if flags & BPF_F_LOCK or obj.map.map_type in ARRAYS else 0
-    if not addr or want == BPF_NOEXIST:
-        obj.map.update(key, value[:off] + bytes(LOCK_SIZE) + value[off + LOCK_SIZE :], want)
-        return
-    if want > 2:
-        raise BpfError(EINVAL)
-    if flags & BPF_F_LOCK:
-        with _Held(addr + off):
-            _write_around(addr, off, value)
-    else:
-        _write_around(addr, off, value)
-
-
-def _write_around(addr: int, off: int, value: bytes) -> None:
-    ctypes.memmove(addr, value, off)
-    rest = off + LOCK_SIZE
-    ctypes.memmove(addr + rest, value[rest:], len(value) - rest)
 
 
 def remove(kernel: Kernel, obj: MapObj, key: bytes) -> None:

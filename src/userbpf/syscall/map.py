@@ -55,7 +55,7 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
     made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.template if inner is not None else None), btf)
     made.inner = inner
     if btf is not None:
-        made.fields = fields.of_map(btf.btf, attr.btf_value_type_id, fields.KernelNames(kernel.vmlinux))
+        made.set_fields(fields.of_map(btf.btf, attr.btf_value_type_id, fields.KernelNames(kernel.vmlinux)))
     return kernel.new_fd(kernel.admit(made), mode)
 
 
