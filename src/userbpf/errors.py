@@ -25,6 +25,15 @@ class BpfError(UserbpfError, OSError):
         return f"{head}\n{self.log}" if self.log else head
 
 
+# lines of a verifier log that are no message: statistics, source lines, states shown with a message
+NO_MESSAGE = ("processed ", "verification time", "stack depth", "; ", "cur state:", "old state:")
+
+
+def messages(log: str) -> list[str]:
+    """The lines of a log (at level 4, or of a refusal) that say something; the last one is the reason."""
+    return [line for line in log.splitlines() if line and not line.startswith(NO_MESSAGE)]
+
+
 class AsmError(UserbpfError, ValueError):
     """Assembly text or instruction bytes that mean no instruction."""
 

@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from userbpf.abi.enums import ProgType
-from userbpf.errors import BpfError, UserbpfError
+from userbpf.errors import BpfError, UserbpfError, messages
 from userbpf.loader import Object
 from userbpf.spec.sections import section_of
 
 PROCESSED = re.compile(r"processed (\d+) insns")
 TIME = re.compile(r"verification time (\d+) usec")
-NO_MESSAGE = ("processed ", "verification time", "stack depth", "; ")
 WORDS = (
     ("xdp", ProgType.XDP),
     ("sock", ProgType.SOCKET_FILTER),
@@ -67,7 +66,7 @@ def outcome_of(log: str, out: Outcome) -> Outcome:
 
 
 def last_message(e: BpfError) -> str:
-    lines = [ln for ln in (e.log or "").splitlines() if ln and not ln.startswith(NO_MESSAGE)]
+    lines = messages(e.log or "")
     return lines[-1].partition("verification time ")[0] if lines else str(e.strerror or e)
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from userbpf.cli.explained import draw_explanation
+from userbpf.cli.page import render
 from userbpf.cli.show import Out, count, table
+from userbpf.client.explain import watching
+from userbpf.client.transport import own_kernel
 from userbpf.errors import BpfError
 from userbpf.loader import Object
 
@@ -17,10 +23,11 @@ STATS = re.compile(
 )
 TIME = re.compile(r"verification time (\d+) usec")
 STATS_LEVEL = 4
+Page = list[dict[str, Any]]  # what --html shows, by program
 
 
-def judge(source: str, name: str, transport: str, level: int) -> dict[str, Any]:
-    """Load one program of an object and say what came of it."""
+def judge(source: str, name: str, transport: str, level: int, page: Page | None = None) -> dict[str, Any]:
+    """Load one program of an object and say what came of it; its steps go to `page`."""
     obj = Object.open(source)
     plan = obj.plan.progs[name]
     out: dict[str, Any] = {
@@ -29,10 +36,10 @@ def judge(source: str, name: str, transport: str, level: int) -> dict[str, Any]:
         "type": plan.type_name,
         "insns": len(plan.insns),
     }
+    kernel = own_kernel() if transport == "user" else None
     try:
-        obj.load(transport, log_level=level | STATS_LEVEL, progs=[name])
-        log = obj.progs[name].log
-        out |= {"verdict": "accepted"}
+        obj.load(transport, kernel=kernel, progs=())
+        log = load(obj, name, level | STATS_LEVEL, kernel, out, page)
     except BpfError as e:
         log = e.log
         out |= {"verdict": "rejected", "errno": e.errno, "message": e.strerror}
@@ -47,6 +54,23 @@ def judge(source: str, name: str, transport: str, level: int) -> dict[str, Any]:
         out["verification_time_us"] = int(spent.group(1))
     out["log"] = log
     return out
+
+
+def load(obj: Object, name: str, level: int, kernel: Any, out: dict[str, Any], page: Page | None) -> str:
+    """Load one program of an object whose maps are there; verdict and explanation go to `out`, the log is returned."""
+    with watching(kernel) if kernel is not None else nullcontext() as watched:
+        try:
+            log = obj.load_prog(name, level).log
+            out |= {"verdict": "accepted"}
+        except BpfError as e:
+            log = e.log
+            out |= {"verdict": "rejected", "errno": e.errno, "message": e.strerror}
+            found = watched.explanation() if watched is not None else None
+            if found is not None:
+                out["explanation"] = found.to_dict()
+        if page is not None and watched is not None and (steps := watched.steps()) is not None:
+            page.append(steps | {"name": name, "verdict": out["verdict"], "explanation": out.get("explanation")})
+    return log
 
 
 def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> None:
@@ -76,9 +100,12 @@ def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> Non
     for r in results:
         if show_log or r["verdict"] == "rejected":
             console.print(f"\n[bold]{r['program']}[/bold] (section {r['section']})")
-            if r["verdict"] == "rejected":
+            if r["verdict"] == "rejected" and ("explanation" not in r or show_log):
                 console.print(f"errno {r['errno']}: {r['message']}", style="red", markup=False, soft_wrap=True)
-            console.print(r["log"].rstrip() or "(no log)", markup=False, soft_wrap=True)
+            if "explanation" in r and not show_log:
+                draw_explanation(console, r["explanation"])
+            else:
+                console.print(r["log"].rstrip() or "(no log)", markup=False, soft_wrap=True)
 
 
 @click.command()
@@ -104,8 +131,23 @@ def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> Non
     show_default=True,
     help="Whose verifier to ask.",
 )
+@click.option(
+    "--html",
+    "html_path",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write a page to click through the steps.",
+)
 @click.pass_obj
-def verify(out: Out, source: str, prog_name: str | None, log_level: int, show_log: bool, transport: str) -> None:
+def verify(
+    out: Out,
+    source: str,
+    prog_name: str | None,
+    log_level: int,
+    show_log: bool,
+    transport: str,
+    html_path: str | None,
+) -> None:
     """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, the log.
 
     Ends with status 1 if a program is refused.
@@ -116,7 +158,12 @@ def verify(out: Out, source: str, prog_name: str | None, log_level: int, show_lo
             raise click.BadParameter(f"no program {prog_name!r}; there are: {', '.join(names)}", param_hint="--prog")
         names = [prog_name]
     level = log_level or (2 if show_log else 0)
-    results = [judge(source, name, transport, level) for name in names]
+    if html_path is not None and transport != "user":
+        raise click.BadParameter("needs --transport user", param_hint="--html")
+    page: Page | None = [] if html_path is not None else None
+    results = [judge(source, name, transport, level, page) for name in names]
+    if html_path is not None and page is not None:
+        Path(html_path).write_text(render(source, page))
     out.result(results, lambda console: draw(console, results, bool(show_log or log_level)))
     if any(r["verdict"] == "rejected" for r in results):
         raise SystemExit(1)

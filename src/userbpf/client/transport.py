@@ -27,7 +27,7 @@ from userbpf.abi.attrs import (
 from userbpf.abi.enums import Cmd
 from userbpf.abi.info import BtfInfo, MapInfo, ProgInfo
 from userbpf.abi.perf import PERF_FLAG_FD_CLOEXEC
-from userbpf.errors import BpfError, UserbpfError
+from userbpf.errors import BpfError, UserbpfError, messages
 
 if TYPE_CHECKING:
     from userbpf.syscall import Kernel
@@ -293,11 +293,7 @@ def _text(log: Buffer) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [
-        line
-        for line in text.splitlines()
-        if line and not line.startswith(("processed ", "verification time", "stack depth"))
-    ]
+    lines = messages(text)
     return lines[-1] if lines else ""
 
 

@@ -25,7 +25,7 @@ from userbpf.kernel.fds import Identity
 from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapObj, ProgObj
 from userbpf.kernel.perf import PerfEventObj
 from userbpf.kernel.usermem import UserMemory, own_memory
-from userbpf.verifier.api import Caps
+from userbpf.verifier.api import Caps, VerifyRequest
 
 DEFAULT_VERSION: Final = "6.18"
 VMLINUX_BTF: Final = "/sys/kernel/btf/vmlinux"
@@ -82,6 +82,7 @@ class Kernel:
         self.lock = threading.RLock()
         self.trace_lines: deque[str] = deque(maxlen=TRACE_LINES)
         self._trace = trace
+        self.on_verify: Callable[[VerifyRequest], None] | None = None  # looks on at every program that is verified
         self._vmlinux_btf = vmlinux_btf
         self._vmlinux: Btf | None = None
         self._vmlinux_asked = False

@@ -140,6 +140,8 @@ def _code(kernel: Kernel, attr: ProgLoadAttr) -> tuple[bytes, tuple[Insn, ...]]:
 
 
 def _verify(kernel: Kernel, request: VerifyRequest, log: UserLog, out: UserAttr) -> VerifiedProg:
+    if kernel.on_verify is not None:
+        kernel.on_verify(request)
     try:
         verified = verify(request)
         text = verified.log

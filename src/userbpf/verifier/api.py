@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from userbpf.abi.enums import AttachType, MapType, ProgType
-from userbpf.errors import BpfError
+from userbpf.errors import BpfError, messages
 from userbpf.isa.insn import Insn
 
 if TYPE_CHECKING:
@@ -187,11 +187,7 @@ class Rejected(BpfError):
     """The verifier refused the program: Linux's errno, and the log up to the refusal."""
 
     def __init__(self, errno: int, log: str, stats: Stats | None = None, pc: int | None = None) -> None:
-        last = [
-            line
-            for line in log.splitlines()
-            if line and not line.startswith(("processed ", "verification time", "stack depth", "; "))
-        ]
+        last = messages(log)
         super().__init__(errno, last[-1] if last else "", log)
         self.stats = stats
         self.pc = pc

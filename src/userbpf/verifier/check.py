@@ -346,7 +346,7 @@ class Checker:
             other.parent.branches += 1
         self.pushed.append(Pushed(other, pc, prev, self.log.mark()))
         if len(self.pushed) > MAX_BRANCHES:
-            raise Reject(E2BIG, f"The sequence of {len(self.pushed)} jumps is too complex.")
+            raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex.")
         return other
 
     def push_program(self, frame: Frame, prev: int) -> None:
@@ -735,12 +735,12 @@ class _Uncollected:
                 gc.enable()
 
 
-_uncollected = _Uncollected()
+uncollected = _Uncollected()
 
 
 def verify(req: VerifyRequest) -> VerifiedProg:
     """Check a program: a `VerifiedProg`, or raises `Rejected` with Linux's errno and log."""
-    with _uncollected:
+    with uncollected:
         return Checker(req).run()
 
 

@@ -124,3 +124,19 @@ def test_run_fills_maps_first(tmp_path: Path) -> None:
     rules.write_text('[{"key": {"length": 8, "nothing": 1}, "value": 1}]')
     assert "rules.json: no list of {key, value} that fits rules" in call(*args, status=2).output
     assert "no map 'x'; there are: rules" in call("run", firewall, CAPTURE, "--fill", "x=y", status=2).output
+
+
+def test_verify_writes_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    call("verify", FLOWS, "--html", str(page))
+    text = page.read_text()
+    assert "http" not in text.replace("http-equiv", "").split("<script type")[0]  # nothing is fetched
+    (data,) = json.loads(text.split('id="data">', 1)[1].split("</script>", 1)[0])
+    assert data["verdict"] == "accepted" and data["whole"] and data["explanation"] is None
+    steps, texts = data["steps"], data["texts"]
+    assert len(steps) > 100 and all(-1 <= step["before"] < n for n, step in enumerate(steps))
+    first = {texts[name]: texts[value] for name, value in steps[0]["state"]}
+    assert first == {"R1": "ctx()", "R10": "fp0"}
+    (lines,) = data["sources"].values()
+    assert any("count_flows" in line for _, line in lines)
+    call("verify", FLOWS, "--html", str(page), "--transport", "linux", status=2)
