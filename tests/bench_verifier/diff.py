@@ -2,6 +2,8 @@
 
 cd tests && python -m bench_verifier.diff xdp 0 500        compares 500 seeds, shows the first differences
 cd tests && python -m bench_verifier.diff xdp 17            one seed: both logs around the first difference
+
+`--mutated` takes mutated programs, `--mirror` mirrors Linux's known holes (`check.mirror_holes`), so that only the rest shows.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from bench_verifier import generate, linux
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn, encode
-from userbpf.verifier import MapShape, Rejected, VerifyRequest, verify
+from userbpf.verifier import MapShape, Rejected, VerifyRequest, check, verify
 
 OUR_FD = 0x5EED000
 SHAPES = [MapShape(MapType(m[0]), *m[1:]) for m in generate.MAPS]
@@ -139,6 +141,7 @@ def sweep(name: str, first: int, count: int, mutated: bool, show: int) -> None:
 
 if __name__ == "__main__":
     args = [a for a in sys.argv[1:] if not a.startswith("-")]
+    check.mirror_holes = "--mirror" in sys.argv
     if len(args) == 2:
         prog_ = generate.program(generate.PROG_TYPES[args[0]], int(args[1]))
         if "--mutated" in sys.argv:
