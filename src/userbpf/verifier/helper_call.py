@@ -552,7 +552,7 @@ class Call:
     def arg_alloc(self, number: int, reg: Reg, arg: Arg) -> None:
         if reg[1].mask:
             raise Reject(EACCES, f"R{number} is not a known constant'")
-        self.mem_size = reg[1].value
+        self.mem_size = reg[1].value & 0xFFFFFFFF  # as Linux, which keeps 32 bits of it
         self.size = reg[1].value
         self.ck.mark_precise(number)
 
