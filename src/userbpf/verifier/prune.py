@@ -123,10 +123,29 @@ def _frames_equal(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int, liv
         return False
     old_regs, cur_regs = old.regs, cur.regs
     precise = old.precise_regs
-    for i in range(10):
-        if live >> i & 1 and not _reg_safe(old_regs[i], cur_regs[i], ids, how, precise >> i & 1):
-            return False
+    if how == LOOSE:
+        for i in _numbers(live):
+            mine, other = old_regs[i], cur_regs[i]
+            if mine[0] == SCALAR == other[0] and not precise >> i & 1:
+                continue
+            if not _reg_safe(mine, other, ids, how, precise >> i & 1):
+                return False
+    else:
+        for i in _numbers(live):
+            if not _reg_safe(old_regs[i], cur_regs[i], ids, how, precise >> i & 1):
+                return False
     return _stack_safe(ck, old, cur, ids, how)
+
+
+def _numbers(mask: int) -> tuple[int, ...]:
+    """The registers r0 to r9 of a mask."""
+    found = _of_mask.get(mask)
+    if found is None:
+        found = _of_mask[mask] = tuple(i for i in range(10) if mask >> i & 1)
+    return found
+
+
+_of_mask: dict[int, tuple[int, ...]] = {}
 
 
 def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
@@ -205,55 +224,58 @@ def _same_but_ref(old: Reg, cur: Reg) -> bool:
 def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bool:
     old_stack, cur_stack = old.stack, cur.stack
     have = len(cur_stack)
-    uninit_ok = ck.allow_uninit_stack
-    for i, slot in enumerate(old_stack):
+    precise = old.precise_slots
+    loose = how == LOOSE
+    for i in range(len(old_stack)) if old.filled is None or not loose else old.filled:
+        slot = old_stack[i]
         other = cur_stack[i] if i < have else EMPTY_SLOT
         types, spill = slot
-        if how != LOOSE:
+        if not loose:
             if i >= have or types != other[0]:
                 return False
-        elif not any(types):
+        elif types == NO_BYTES:
             continue
-        if types == other[0] and types != SPILLED and types[7] != ST_SPILL and types[7] < 4:
-            continue
-        old_reg = _as_scalar(slot, uninit_ok)
-        if old_reg is not None:
-            if i >= have:
-                if _all_ignorable(types, uninit_ok):
-                    continue
-                return False
-            cur_reg = _as_scalar(other, uninit_ok)
-            if cur_reg is not None:
-                if _reg_safe(old_reg, cur_reg, ids, how, old.precise_slots >> i & 1):
-                    continue
-                return False
-        if not _bytes_safe(types, other[0], i < have, uninit_ok):
-            return False
-        last = types[7]
-        if last != other[0][7] or last in (ST_INVALID, ST_MISC, ST_ZERO):
-            continue
-        if last == ST_SPILL:
+        if types == SPILLED and other[0] == SPILLED:
             assert spill is not None and other[1] is not None
-            if not _reg_safe(spill, other[1], ids, how, old.precise_slots >> i & 1):
+            if loose and spill[0] == SCALAR == other[1][0] and not precise >> i & 1:
+                continue
+            if not _reg_safe(spill, other[1], ids, how, precise >> i & 1):
                 return False
-        elif last == ST_DYNPTR:
-            if not dynptr.same_kind(spill, other[1]) or not ids.same(
-                ref_of(spill or UNINIT), ref_of(other[1] or UNINIT)
-            ):
-                return False
-        elif last == ST_ITER:
-            mine, theirs = spill, other[1]
-            if not iters.same(mine, theirs) or (mine and theirs and not ids.same(mine[4].ref, theirs[4].ref)):
-                return False
-        elif last == ST_IRQ:
-            mine, theirs = spill, other[1]
-            if mine is None or theirs is None or mine[4].saver != theirs[4].saver:
-                return False
-            if not ids.same(mine[4].ref, theirs[4].ref):
-                return False
-        elif spill != other[1]:
+        elif types == other[0] and types[7] != ST_SPILL and types[7] < 4:
+            continue
+        elif not _slot_safe(ck.allow_uninit_stack, slot, other, i < have, ids, how, precise >> i & 1):
             return False
     return True
+
+
+def _slot_safe(uninit_ok: bool, slot: Slot, other: Slot, have: bool, ids: IdMap, how: int, precise: int) -> bool:
+    """Slots of which one at least is no spill of eight bytes."""
+    types, spill = slot
+    old_reg = _as_scalar(slot, uninit_ok)
+    if old_reg is not None:
+        if not have:
+            return _all_ignorable(types, uninit_ok)
+        cur_reg = _as_scalar(other, uninit_ok)
+        if cur_reg is not None:
+            return _reg_safe(old_reg, cur_reg, ids, how, precise)
+    if not _bytes_safe(types, other[0], have, uninit_ok):
+        return False
+    last = types[7]
+    if last != other[0][7] or last in (ST_INVALID, ST_MISC, ST_ZERO):
+        return True
+    mine, theirs = spill, other[1]
+    if last == ST_SPILL:
+        assert mine is not None and theirs is not None
+        return _reg_safe(mine, theirs, ids, how, precise)
+    if last == ST_DYNPTR:
+        return dynptr.same_kind(mine, theirs) and ids.same(ref_of(mine or UNINIT), ref_of(theirs or UNINIT))
+    if last == ST_ITER:
+        return iters.same(mine, theirs) and not (mine and theirs and not ids.same(mine[4].ref, theirs[4].ref))
+    if last == ST_IRQ:
+        if mine is None or theirs is None or mine[4].saver != theirs[4].saver:
+            return False
+        return ids.same(mine[4].ref, theirs[4].ref)
+    return bool(mine == theirs)
 
 
 def _all_ignorable(types: bytes, uninit_ok: bool) -> bool:
@@ -265,23 +287,31 @@ def _as_scalar(slot: Slot, uninit_ok: bool) -> Reg | None:
     types, spill = slot
     if types == SPILLED:
         return spill if spill is not None and spill[0] == SCALAR else None
-    for kind in types:
-        if kind != ST_MISC and not (kind == ST_INVALID and uninit_ok):
-            return None
-    return UNKNOWN_REG
+    found = _plain.get((types, uninit_ok))
+    if found is None:
+        found = all(t == ST_MISC or (t == ST_INVALID and uninit_ok) for t in types)
+        _plain[types, uninit_ok] = found
+    return UNKNOWN_REG if found else None
 
 
 def _bytes_safe(old: bytes, cur: bytes, have: bool, uninit_ok: bool) -> bool:
-    for a, b in zip(old, cur, strict=True):
-        if a == ST_INVALID or (a == ST_MISC and uninit_ok):
-            continue
-        if not have:
-            return False
-        if a == ST_MISC and b == ST_ZERO:
-            continue
-        if a != b:
-            return False
-    return True
+    key = (old, cur, have, uninit_ok)
+    found = _safe_bytes.get(key)
+    if found is None:
+        found = _safe_bytes[key] = all(_byte_safe(a, b, have, uninit_ok) for a, b in zip(old, cur, strict=True))
+    return found
+
+
+def _byte_safe(old: int, cur: int, have: bool, uninit_ok: bool) -> bool:
+    if old == ST_INVALID or (old == ST_MISC and uninit_ok):
+        return True
+    return have and (old == cur or (old == ST_MISC and cur == ST_ZERO))
+
+
+# the kinds of a slot's eight bytes are few, and asked for again and again
+_plain: dict[tuple[bytes, bool], bool] = {}
+_safe_bytes: dict[tuple[bytes, bytes, bool, bool], bool] = {}
+NO_BYTES: Final = bytes(8)
 
 
 # --- keeping -------------------------------------------------------------------------------------------------------------
@@ -442,3 +472,4 @@ def _clean(ck: Checker, st: State) -> None:
         for i in range(len(frame.stack)):
             if not alive >> i & 1:
                 frame.stack[i] = EMPTY_SLOT
+        frame.filled = tuple(i for i, slot in enumerate(frame.stack) if slot[0] != NO_BYTES)

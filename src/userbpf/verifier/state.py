@@ -52,6 +52,7 @@ class Frame:
         "callback_depth",
         "callback_ret",
         "callsite",
+        "filled",
         "frameno",
         "in_async",
         "in_callback",
@@ -75,6 +76,7 @@ class Frame:
         self.callback_depth = 0
         self.callback_ret: tuple[int, int] | None = None
         self.instance: Instance
+        self.filled: tuple[int, ...] | None = None  # of a cleaned checkpoint: the slots that hold anything
         self.precise_regs = 0
         self.precise_slots = 0
 
@@ -91,6 +93,7 @@ class Frame:
         new.callback_depth = self.callback_depth
         new.callback_ret = self.callback_ret
         new.instance = self.instance
+        new.filled = None
         new.precise_regs = self.precise_regs
         new.precise_slots = self.precise_slots
         return new
