@@ -11,6 +11,7 @@ A scene is a BTF blob with the value types below, maps over them, and one progra
 
 from __future__ import annotations
 
+import functools
 import json
 import lzma
 import re
@@ -20,9 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from bpfcalls import Buf, Calls
 from userbpf.abi.enums import MapType, ProgType
-from userbpf.btf import Btf
+from userbpf.btf import Btf, Func
 from userbpf.btf.builder import Builder
 from userbpf.errors import BpfError
 from userbpf.isa.asm import assemble
@@ -200,6 +203,7 @@ MAPS: Final[dict[str, MapOf]] = {
 _MAP = re.compile(r"\b(map_fd|map_value) ([a-z]\w*)")
 _KFUNC = re.compile(r"\bkfunc ([a-z]\w*)")
 _ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
+_NUMBER = re.compile(r"(?<=\w)#\d{4,} *(?=;|\n)|(?<=\w)#\d{4,}")  # of a kernel function, and the padding that it causes
 _LDDW = re.compile(r"\(18\) (r\d+) = (?:0x[0-9a-f]+|map_\w+ \d+(?: \+ \d+)? ll|map\[.*?\]\S*) *")
 
 
@@ -210,7 +214,6 @@ class Scene:
     calls: Calls
     types: Types = field(default_factory=Types)
     fds: dict[str, int] = field(default_factory=dict)
-    kfunc_ids: Any = None
 
     def __post_init__(self) -> None:
         self.btf_fd = self.calls.btf(self.types.builder.encode())
@@ -243,7 +246,7 @@ class Scene:
 
     def insns(self, text: str) -> list[Insn]:
         text = _MAP.sub(lambda m: f"{m[1]} {self.fd(m[2])}", text)
-        text = _KFUNC.sub(lambda m: f"kfunc {self.kfunc_ids(m[1])}", text)
+        text = _KFUNC.sub(lambda m: f"kfunc {kfunc_id(m[1])}", text)
         return list(assemble(text))
 
     def load(self, prog_type: int, text: str, **more: Any) -> int:
@@ -307,6 +310,21 @@ class Scene:
         )
 
 
+@functools.cache
+def _vmlinux() -> Btf | None:
+    path = Path("/sys/kernel/btf/vmlinux")
+    return Btf.parse(path.read_bytes()) if path.exists() else None
+
+
+def kfunc_id(name: str) -> int:
+    """A kernel function's number in the running kernel's BTF."""
+    btf = _vmlinux()
+    found = btf.find(name, Func) if btf is not None else None
+    if found is None:
+        pytest.skip(f"the kernel's BTF has no {name}")
+    return found.id
+
+
 def runs(name: str) -> bool:
     """Whether userbpf makes such maps."""
     return ROWS[MapType(MAPS[name].map_type)].status == "run"
@@ -314,6 +332,7 @@ def runs(name: str) -> bool:
 
 def lines(log: str) -> list[str]:
     """Without what differs by nature: fds and addresses, and how the disassembler shows a map."""
+    log = _NUMBER.sub("", log)
     return [_LDDW.sub(r"(18) \1 = <map> ", line.rstrip()) for line in log.splitlines() if line.strip()]
 
 

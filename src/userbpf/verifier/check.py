@@ -201,7 +201,9 @@ class Checker:
         check_subprogs(insns, starts)
         results.check_btf_info(self, starts)
         maps.resolve(self, insns)
-        self.cfg = Cfg(insns, starts, True, lambda insn: calls.arg_count(self, insn))
+        self.cfg = Cfg(
+            insns, starts, True, lambda insn: calls.arg_count(self, insn), lambda insn: kfuncs.kind(self, insn)
+        )
         self.target = attach.check(self)
         if self.target is not None:
             self.ctx_rules = BtfContext(self.target)

@@ -15,9 +15,11 @@ from userbpf.verifier.references import release_reference
 from userbpf.verifier.regs import (
     EMPTY_SLOT,
     MAYBE_NULL,
+    RCU,
     SCALAR,
     ST_ITER,
     STACK,
+    TRUSTED,
     ZERO,
     ZERO_REG,
     Reg,
@@ -159,6 +161,13 @@ def step(call: KfuncCall) -> None:
     regs[0] = (found[0] & ~MAYBE_NULL, *found[1:])
     _put(st, place, it._replace(state=DRAINED))
     ck.regs[0] = ZERO_REG
+
+
+def trust(call: KfuncCall) -> int:
+    """How far a structure that `next` yields may be trusted."""
+    assert call.iterator is not None
+    it = iterator(call.ck.st.frames[call.iterator[0]], call.iterator[1])
+    return RCU if it.protected else TRUSTED
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from userbpf.abi.enums import AttachType
 from userbpf.btf import Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Type, Void
 from userbpf.errors import BtfError
 from userbpf.spec.kfuncs import KFUNCS, KfuncRow
-from userbpf.verifier import attach, kfunc_args
+from userbpf.verifier import attach, iters, kfunc_args, locks, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
@@ -25,7 +25,6 @@ from userbpf.verifier.regs import (
     MAYBE_NULL,
     MEM,
     RDONLY,
-    TRUSTED,
     UNINIT,
     UNKNOWN_REG,
     UNTRUSTED,
@@ -80,6 +79,7 @@ class KfuncCall:
         "ck",
         "constant",
         "dynptrs",
+        "iterator",
         "kfunc",
         "pc",
         "r0_rdonly",
@@ -100,14 +100,17 @@ class KfuncCall:
         self.callback = -1  # subprogram number
         self.btf_id: tuple[Btf, int] | None = None  # type of a pointer argument, for functions that need it
         self.dynptrs: list[Reg] = []
+        self.iterator: tuple[int, int] | None = None  # frame and first slot of the iterator among the arguments
 
     def check(self) -> int:
         ck, kfunc = self.ck, self.kfunc
+        locks.no_kfunc(ck, kfunc.name)
         self._allowed()
         before = BEFORE.get(kfunc.name)
         if before is not None:
             before(self)
         kfunc_args.check(self)
+        sections.enter_or_leave(self)
         special = SPECIAL.get(kfunc.name)
         if special is not None:
             nxt = special(self)
@@ -121,6 +124,8 @@ class KfuncCall:
         result = RESULTS.get(kfunc.name)
         if result is None or not result(self):
             self._result()
+        if kfunc.has("iter_next"):
+            iters.step(self)
         after = AFTER.get(kfunc.name)
         return self.pc + 1 if after is None else after(self)
 
@@ -173,7 +178,7 @@ class KfuncCall:
         if isinstance(target, Composite):
             if self.kfunc.name == "bpf_get_kmem_cache":
                 return pointer(btf, target.id, UNTRUSTED)
-            return pointer(btf, target.id, TRUSTED if self.kfunc.has("iter_next") else 0)
+            return pointer(btf, target.id, iters.trust(self) if self.kfunc.has("iter_next") else 0)
         size, rdonly = self.r0_size, self.r0_rdonly
         if size is None:
             try:
@@ -234,6 +239,18 @@ def _add(ck: Checker, insn: Insn) -> None:
         raise Reject(EINVAL, "metadata kfuncs require device-bound program")
     attach.trampoline(btf, t.name, proto)
     ck.kfuncs[key] = Kfunc(t.name, btf, number, proto, KFUNCS.get(t.name))
+
+
+def kind(ck: Checker, insn: Insn) -> int:
+    """What a call means for the order of checking (`Cfg.callbacks`)."""
+    found = ck.kfuncs.get((insn.imm, insn.off))
+    if found is None:
+        return 0
+    if found.has("iter_next"):
+        return 3
+    if found.name in locks.SYNC_CALLBACKS:
+        return 1
+    return 2 if found.name in locks.ASYNC_CALLBACKS else 0
 
 
 def name_of(ck: Checker, insn: Insn) -> str | None:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from userbpf.verifier.maps import MapUse
 
 LOCK: Final = "lock"
+# kernel functions that are called with a lock in hand
+_UNDER_LOCK: Final = (
+    "bpf_list_", "bpf_rbtree_", "bpf_refcount_acquire", "bpf_iter_num_", "bpf_res_spin_", "bpf_arena_", "bpf_stream_",
+)  # fmt: skip
+# those that run a function of the program: before they return, or later
+SYNC_CALLBACKS: Final = frozenset(("bpf_rbtree_add_impl",))
+ASYNC_CALLBACKS: Final = frozenset(
+    ("bpf_wq_set_callback_impl", "bpf_task_work_schedule_signal_impl", "bpf_task_work_schedule_resume_impl")
+)
 
 
 def held(ck: Checker) -> Ref | None:
@@ -35,6 +44,13 @@ def no_helper(ck: Checker, number: int) -> None:
     """With a lock in hand, helpers are not called, but the one that gives it back."""
     if number != HelperId.spin_unlock and held(ck) is not None:
         raise Reject(EINVAL, "function calls are not allowed while holding a lock")
+
+
+def no_kfunc(ck: Checker, name: str) -> None:
+    """With a lock in hand, of kernel functions only those that work under it are called."""
+    if name.startswith(_UNDER_LOCK) or held(ck) is None:
+        return
+    raise Reject(EINVAL, "function calls are not allowed while holding a lock")
 
 
 def no_global(ck: Checker) -> None:
