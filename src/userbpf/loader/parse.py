@@ -289,7 +289,10 @@ def _parse(data: bytes, name: str, target: CoreTarget | None, prog_types: ProgTy
         blob = obj.btf.encode()
         shift = string_size(blob)  # line records name the object's own strings, which are put behind those of the types
         blob = with_strings(blob, obj.btf.strings_raw)
+        room = len(obj.btf.strings_raw)
         for plan in progs.values():
+            if any(f >= room or line >= room for _, f, line, _ in plan.line_info):
+                raise ObjectError(f"{name}: .BTF.ext: a line of {plan.name} names a string outside of the strings")
             plan.line_info = [(pc, shift + f, shift + line, col) for pc, f, line, col in plan.line_info]
     return ObjectPlan(name, text, obj.btf, blob, obj.maps, obj.data, progs)
 
