@@ -189,7 +189,7 @@ def test_limits_by_version(version: str, insns: int, frames: int, loops: bool) -
 def test_kfuncs_are_read_whole() -> None:
     from userbpf.spec.kfuncs import FLAGS, KFUNCS
 
-    assert len(KFUNCS) == 172
+    assert len(KFUNCS) == 198
     for row in KFUNCS.values():
         assert row.flags <= FLAGS
         assert row.prog_types

@@ -16,6 +16,7 @@ from typing import Final
 
 from userbpf.abi.enums import CoreReloKind
 from userbpf.btf.ext import CoreRelo
+from userbpf.btf.lazy import read_lazy
 from userbpf.btf.types import Array, Btf, Composite, Enum, Int, Member, Type
 from userbpf.errors import BtfError
 from userbpf.isa.insn import Insn
@@ -33,7 +34,7 @@ SIZE_BITS: Final = {v: k for k, v in SIZES.items()}
 class CoreTarget:
     """The types that programs are adapted to, read when the first relocation needs them."""
 
-    def __init__(self, read: Callable[[], bytes]) -> None:
+    def __init__(self, read: Callable[[], Btf]) -> None:
         self._read = read
         self._btf: Btf | None = None
 
@@ -41,7 +42,7 @@ class CoreTarget:
     def btf(self) -> Btf:
         if self._btf is None:
             try:
-                self._btf = Btf.parse(self._read())
+                self._btf = self._read()
             except OSError as e:
                 raise BtfError(f"no kernel BTF to adapt to: {e}") from e
         return self._btf
@@ -51,11 +52,7 @@ class CoreTarget:
 def kernel_target() -> CoreTarget:
     """The running kernel's types, read once a process."""
 
-    def read() -> bytes:
-        with open(TARGET_BTF, "rb") as f:
-            return f.read()
-
-    return CoreTarget(read)
+    return CoreTarget(lambda: read_lazy(TARGET_BTF))
 
 
 @dataclass(slots=True)

@@ -1,12 +1,12 @@
 """What a program names but the object does not hold: kernel functions, kernel variables, attach targets.
 
-All three are numbers in the BTF of the kernel that the program is loaded into, so they are filled in at load. Only the linux
-transport has such a kernel; where there is none a weak extern is absent (its address is 0), a strong one an error.
+All three are numbers in the BTF of the kernel that the program is loaded into, so they are filled in at load. Where that kernel
+has no BTF a weak extern is absent (its address is 0), a strong one an error.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import Btf, DataSec, Func, FuncProto, Int, Type, Typedef, Var
@@ -14,8 +14,11 @@ from userbpf.errors import BtfError, ObjectError
 from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import BPF_PSEUDO_KFUNC_CALL
 from userbpf.loader.blueprint import Kind, ProgPlan, Reference
-from userbpf.loader.core import CoreTarget
+from userbpf.loader.core import CoreTarget, kernel_target
 from userbpf.spec.sections import Section
+
+if TYPE_CHECKING:
+    from userbpf.kernel import Kernel
 
 KSYMS: Final = ".ksyms"
 DUMMY: Final = "dummy_ksym"
@@ -27,6 +30,14 @@ PREFIXES: Final[dict[AttachType, tuple[str, type[Type]]]] = {
     AttachType.LSM_CGROUP: ("bpf_lsm_", Func),
     AttachType.TRACE_ITER: ("bpf_iter_", Func),
 }
+
+
+def kernel_types(kernel: Kernel | None) -> CoreTarget | None:
+    """The types of the kernel that programs go into: the running one's for None; None where it has none."""
+    if kernel is None:
+        return kernel_target()
+    types = kernel.vmlinux()
+    return CoreTarget(lambda: types) if types is not None else None
 
 
 def settle_ksyms(btf: Btf) -> None:
@@ -81,7 +92,7 @@ def attach_target(plan: ProgPlan, row: Section, kernel: CoreTarget | None, where
     if row.prog_type == ProgType.EXT:
         raise ObjectError(f"{where}: freplace needs a loaded program to extend, which Object.load does not take")
     if kernel is None:
-        raise ObjectError(f"{where}: its target is found in a kernel's BTF, which only the linux transport has")
+        raise ObjectError(f"{where}: its target is found in a kernel's BTF, which is not there")
     if not plan.target:
         raise ObjectError(f"{where}: the section names no target; write {row.name}/<target>")
     prefix, kind = PREFIXES.get(row.attach or AttachType.TRACE_FENTRY, ("", Func))

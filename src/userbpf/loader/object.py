@@ -17,8 +17,7 @@ from userbpf.client.transport import Buffer, Client, connect
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.insn import encode
 from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan
-from userbpf.loader.core import kernel_target
-from userbpf.loader.externs import attach_target, link
+from userbpf.loader.externs import attach_target, kernel_types, link
 from userbpf.loader.open import open_plan
 
 if TYPE_CHECKING:
@@ -234,7 +233,7 @@ class Object:
         where = f"{self.name}: program {plan.name} (section {plan.section})"
         if plan.row is None:
             raise ObjectError(f"{where}: no program type has sections of this name; say it with prog_types")
-        kernel = kernel_target() if self.client.kernel is None else None
+        kernel = kernel_types(self.client.kernel)
         target = attach_target(plan, plan.row, kernel, where)
         insns = list(plan.insns)
         for ref in plan.references:

@@ -51,6 +51,10 @@ _SYSCALL: Final = frozenset({_P.SYSCALL})
 _LSM: Final = frozenset({_P.LSM})  # not asked
 _SESSION: Final = frozenset({_P.KPROBE})  # not asked: expected attach type TRACE_KPROBE_SESSION or TRACE_UPROBE_SESSION
 
+_STRUCT_OPS: Final = frozenset({_P.STRUCT_OPS})
+_STATS: Final = frozenset({_P.TRACEPOINT, _P.PERF_EVENT, _P.TRACING})
+_TEST: Final = _STATS | {_P.SCHED_CLS, _P.SYSCALL}
+
 DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
     (
         _ANY,
@@ -218,6 +222,9 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         rcu void bpf_cpumask_setall(struct bpf_cpumask *cpumask);
         rcu bool bpf_cpumask_subset(const struct cpumask *src1, const struct cpumask *src2);
         rcu u32 bpf_cpumask_weight(const struct cpumask *cpumask);
+        rcu bool bpf_cpumask_test_and_clear_cpu(u32 cpu, struct bpf_cpumask *cpumask);
+        rcu bool bpf_cpumask_test_and_set_cpu(u32 cpu, struct bpf_cpumask *cpumask);
+        rcu bool bpf_cpumask_test_cpu(u32 cpu, const struct cpumask *cpumask);
         rcu void bpf_cpumask_xor(struct bpf_cpumask *dst, const struct cpumask *src1, const struct cpumask *src2);
     """,
     ),
@@ -321,6 +328,44 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         _TRACING,
         """
         trusted int bpf_sock_destroy(struct sock_common *sock);
+    """,
+    ),
+    (
+        _STRUCT_OPS,
+        """
+        - void bbr_cwnd_event(struct sock *sk, enum tcp_ca_event event);
+        - void bbr_init(struct sock *sk);
+        - void bbr_main(struct sock *sk, u32 ack, int flag, const struct rate_sample *rs);
+        - u32 bbr_min_tso_segs(struct sock *sk);
+        - void bbr_set_state(struct sock *sk, u8 new_state);
+        - u32 bbr_sndbuf_expand(struct sock *sk);
+        - u32 bbr_ssthresh(struct sock *sk);
+        - u32 bbr_undo_cwnd(struct sock *sk);
+        - void cubictcp_acked(struct sock *sk, const struct ack_sample *sample);
+        - void cubictcp_cong_avoid(struct sock *sk, u32 ack, u32 acked);
+        - void cubictcp_cwnd_event(struct sock *sk, enum tcp_ca_event event);
+        - void cubictcp_init(struct sock *sk);
+        - u32 cubictcp_recalc_ssthresh(struct sock *sk);
+        - void cubictcp_state(struct sock *sk, u8 new_state);
+        - void tcp_cong_avoid_ai(struct tcp_sock *tp, u32 w, u32 acked);
+        - void tcp_reno_cong_avoid(struct sock *sk, u32 ack, u32 acked);
+        - u32 tcp_reno_ssthresh(struct sock *sk);
+        - u32 tcp_reno_undo_cwnd(struct sock *sk);
+        - u32 tcp_slow_start(struct tcp_sock *tp, u32 acked);
+    """,
+    ),
+    (
+        _STATS,
+        """
+        sleep void css_rstat_flush(struct cgroup_subsys_state *css);
+        - void css_rstat_updated(struct cgroup_subsys_state *css, int cpu);
+    """,
+    ),
+    (
+        _TEST,
+        """
+        release void bpf_kfunc_call_memb_release(struct prog_test_member *p);
+        release void bpf_kfunc_call_test_release(struct prog_test_ref_kfunc *p);
     """,
     ),
 )

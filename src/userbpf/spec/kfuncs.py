@@ -1,6 +1,6 @@
 """KFUNCS: one row a core kernel function, read from the declarations of `spec.kfunc_rows`.
 
-None runs here yet: `status` is "absent", and a call of one is refused as Linux refuses a function it does not know.
+None runs here yet: `status` is "typed", so a program that calls one is verified, but not run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class KfuncRow:
     flags: frozenset[str]
     prog_types: frozenset[ProgType]
     declaration: str
-    status: Status = "absent"
+    status: Status = "typed"
     errno: int = EINVAL
 
 

@@ -148,7 +148,7 @@ def test_candidates_that_disagree(local: Btf, target: Btf) -> None:
 
 
 def adapted(insns: list[Insn], relo: CoreRelo, local: Btf, target: Btf) -> list[Insn]:
-    relocate(insns, 0, relo, local, CoreTarget(target.encode))
+    relocate(insns, 0, relo, local, CoreTarget(lambda: Btf.parse(target.encode())))
     return insns
 
 

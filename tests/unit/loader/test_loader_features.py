@@ -12,6 +12,7 @@ from userbpf import linux
 from userbpf.abi.enums import ProgType
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC
+from userbpf.kernel import Kernel
 from userbpf.loader import Object
 from userbpf.loader.compile import compile_source
 from userbpf.loader.maps import section_map_name
@@ -258,8 +259,10 @@ def test_attach_targets(source: Sources, on_linux: None) -> None:
     again = Object(obj.plan)
     with pytest.raises(ObjectError, match="no typedef btf_trace_no_such_tracepoint"):
         again.load("linux", progs=["n"])
-    with pytest.raises(ObjectError, match="only the linux transport"):
-        Object(obj.plan).load("user", progs=["t"])
+    with Object(obj.plan).load("user", kernel=Kernel(), progs=["t", "i"]) as mine:
+        assert set(mine.progs) == {"t", "i"}
+    with pytest.raises(ObjectError, match="a kernel's BTF, which is not there"):
+        Object(obj.plan).load("user", kernel=Kernel(vmlinux_btf=""), progs=["t"])
 
 
 def test_programs_without_packets(source: Sources, on_linux: None) -> None:
