@@ -75,7 +75,7 @@ def test_answers_are_equal(seed: int) -> None:
     if possible_cpus() != pair.user.kernel.ncpu:
         pytest.skip("per-CPU values have another length here: not all possible CPUs may be used")
     made = 0
-    for _ in range(600):
+    for _ in range(900):
         attr = MapCreateAttr(
             map_type=rng.choice(TYPES),
             key_size=rng.choice(SIZES),

@@ -140,6 +140,7 @@ class MapObj(KernelObject):
         self.map = map_
         self.name = map_.name
         self.btf = btf
+        self.vmlinux_value_type_id = 0  # STRUCT_OPS: the kernel's type of the value
         self.inner: InnerShape | None = None  # *_OF_MAPS: what an inner map must look like
         self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
         self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it

@@ -17,11 +17,12 @@ import errno
 import struct
 import weakref
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
-from userbpf.native import NativeFn, NativeSet, Region, compile_natives
+from userbpf.native import NativeFn, NativeSet, Region, compile_natives, native, neg
 from userbpf.native.region import PAGE, page_up
 from userbpf.native.rt import (
     DESC_BASE,
@@ -68,6 +69,9 @@ OPS: Final = {
     "next": DESC_NEXT,
 }
 
+FINDS: Final = frozenset({"lookup", "lookup_percpu", "next"})  # 0: nothing there
+EOPNOTSUPP = errno.EOPNOTSUPP
+
 Consts = Mapping[str, Any]
 
 
@@ -79,6 +83,24 @@ def round8(n: int) -> int:
 def fail(code: int) -> BpfError:
     """Linux's errno as an exception."""
     return BpfError(code, "Unknown error 524" if code == ENOTSUPP else "")
+
+
+@native
+def nothing(rt: int, desc: int) -> int:
+    """The answer of a map that programs find nothing in; further arguments are not looked at."""
+    return 0
+
+
+@native
+def refused(rt: int, desc: int) -> int:
+    """The answer of a map that programs change nothing in."""
+    return neg(EOPNOTSUPP)
+
+
+@cache
+def _stubs() -> NativeSet:
+    """What stands in a descriptor for an operation that the family has not."""
+    return compile_natives(nothing=(nothing, {}), refused=(refused, {}))
 
 
 class MapAttr:
@@ -224,11 +246,13 @@ class Map:
             (DESC_STRIDE, self.stride),
         ):
             ctypes.c_uint32.from_address(self.desc + off).value = value
-        if self.GENERIC:
-            natives = self.natives()
-            for op, off in OPS.items():
-                if op in self.GENERIC:
-                    self._set64(off, natives.addr(op))
+        stubs = _stubs()
+        natives = self.natives() if self.GENERIC else stubs
+        for op, off in OPS.items():
+            if op in self.GENERIC:
+                self._set64(off, natives.addr(op))
+            else:
+                self._set64(off, stubs.addr("nothing" if op in FINDS else "refused"))
 
     def _set64(self, off: int, value: int) -> None:
         ctypes.c_uint64.from_address(self.desc + off).value = value

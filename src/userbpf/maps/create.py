@@ -7,20 +7,24 @@ import os
 import struct
 from typing import Any, Final
 
-from userbpf.abi.consts import BPF_F_NUMA_NODE
+from userbpf.abi.consts import BPF_F_NUMA_NODE, BPF_F_STACK_BUILD_ID
 from userbpf.abi.enums import MapType
 from userbpf.maps.array import ArrayMap
 from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
 from userbpf.maps.bloom import BloomFilterMap
+from userbpf.maps.cgroup import CgroupArray, CgroupStorage
 from userbpf.maps.hash import HashMap
 from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps, Template
+from userbpf.maps.kernelside import ArenaMap, StackTraceMap, StructOpsMap
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap
 from userbpf.maps.perf import PerfEventArray
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.maps.queuestack import QueueStackMap
-from userbpf.maps.ringbuf import RingbufMap
+from userbpf.maps.ringbuf import RingbufMap, UserRingbufMap
 from userbpf.maps.slots import CpuMap, DevMap, DevMapHash, XskMap
+from userbpf.maps.sockets import ReuseportArray, SockHash, SockMap
+from userbpf.maps.storage import LocalStorageMap
 from userbpf.native import Region
 from userbpf.native.region import PAGE
 from userbpf.spec.maps import KMALLOC_MAX, MAPS
@@ -28,6 +32,8 @@ from userbpf.spec.maps import KMALLOC_MAX, MAPS
 _ALL: Final[tuple[type[Map], ...]] = (
     *(ArrayMap, HashMap, ProgArrayMap, RingbufMap),
     *(LpmTrieMap, LruHashMap, QueueStackMap, BloomFilterMap),
+    *(LocalStorageMap, SockMap, SockHash, ReuseportArray, CgroupArray, CgroupStorage),
+    *(StackTraceMap, ArenaMap, StructOpsMap, UserRingbufMap),
     *(ArrayOfMaps, HashOfMaps, DevMap, DevMapHash, CpuMap, XskMap, PerfEventArray),
 )
 FAMILIES: Final[dict[MapType, type[Map]]] = {map_type: family for family in _ALL for map_type in family.TYPES}
@@ -45,25 +51,41 @@ def check_attr(attr: Any) -> type[Map]:
     if family is None:
         raise fail(row.errno or errno.EINVAL)
     flags = attr.map_flags
-    if row.value_first and attr.value_size > row.value.high:
+    too_big = attr.value_size > row.value.high
+    if too_big and row.value_first == "always":
         raise fail(row.value.too_big)
     if attr.map_extra > row.extra_max:
         raise fail(errno.EINVAL)
+    if too_big and row.value_first == "after key" and not row.key.check(attr.key_size):
+        raise fail(row.value.too_big)
     for flag, code in row.flag_errno:
         if flags & flag and not flags & ~(row.flags | flag | BPF_F_NUMA_NODE):
             raise fail(code)
     if flags & ~row.flags or row.required & ~flags or flags & 0x18 == 0x18 or flags & 0x180 == 0x180:
         raise fail(errno.EINVAL)
-    sizes = ((row.key, attr.key_size), (row.value, attr.value_size), (row.entries, attr.max_entries))
-    codes = [bounds.check(value) for bounds, value in sizes]
+    if row.needs_btf and not (attr.btf_key_type_id and attr.btf_value_type_id):
+        raise fail(errno.EINVAL)
+    value = row.build_ids if flags & BPF_F_STACK_BUILD_ID and row.build_ids else row.value
+    sizes = ((row.key, attr.key_size), (value, attr.value_size), (row.entries, attr.max_entries))
+    codes = [bounds.check(size) for bounds, size in sizes]
     if any(codes):  # whatever is wrong with a size comes before what is only too big
         raise fail(errno.EINVAL if errno.EINVAL in codes else max(codes))
     entries = attr.max_entries
     if row.pow2_pages and (entries & (entries - 1) or entries % PAGE):
         raise fail(errno.EINVAL)
+    if map_type == MapType.ARENA:
+        _check_address(attr.map_extra, entries)
     if issubclass(family, HashMap) and attr.key_size + attr.value_size >= KMALLOC_MAX - ELEMENT_OVERHEAD:
         raise fail(errno.E2BIG)
     return family
+
+
+def _check_address(start: int, pages: int) -> None:
+    """Where user space wants an ARENA: at a page, and without 4 GB between its first and last byte."""
+    if start % PAGE:
+        raise fail(errno.EINVAL)
+    if start and start >> 32 != start + pages * PAGE - 1 >> 32:
+        raise fail(errno.ERANGE)
 
 
 def create_map(attr: Any, *, ncpu: int, inner: Template | None = None, region: Region | None = None) -> Map:

@@ -183,3 +183,15 @@ class RingbufMap(Map):
 
     def delete(self, key: bytes) -> None:
         raise fail(ENOTSUPP)
+
+
+class UserRingbufMap(RingbufMap):
+    """USER_RINGBUF: user space writes the records and the producer's position, a program reads them (bpf_user_ringbuf_drain).
+
+    The lock word behind the data says that somebody is reading.
+    """
+
+    TYPES = (MapType.USER_RINGBUF,)
+
+    def ops(self, op: str) -> tuple[NativeFn[...], Consts] | None:
+        return None

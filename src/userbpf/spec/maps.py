@@ -51,6 +51,7 @@ INDEX: Final = Bounds(4, 4)
 FD: Final = Bounds(4, 4)
 FD_OR_STRUCT: Final = Bounds(0, listed=(4, 8))
 CGROUP_KEY: Final = Bounds(0, listed=(8, 16))
+STORAGE_VALUE: Final = Bounds(1, 65407, too_big=E2BIG)
 PERCPU_VALUE: Final = Bounds(1, PERCPU_MAX, too_big=E2BIG)
 HASH_KEY: Final = Bounds(1, KMALLOC_MAX - 1, too_big=E2BIG)
 
@@ -70,10 +71,11 @@ def _h(text: str) -> frozenset[HelperId]:
 class MapRow:
     """What is known of one map type.
 
-    `required`: flags that must be set; `flags`: flags that may be. `implied`: flags the map has without being asked.
+    `required`: flags that must be set; `flags`: flags that may be. `build_ids`: bounds of the value with
+    BPF_F_STACK_BUILD_ID. `implied`: flags the map has without being asked.
     `flag_errno`: errno of a certain flag where it is not EINVAL. `pow2_pages`: max_entries is a power of two and a
     multiple of the page size. `extra_max`: largest map_extra; `value_first`: a value that is too big is told before
-    anything else. `needs_btf`: key and value types must be given.
+    anything else, or than all but a wrong key. `needs_btf`: key and value types must be given.
     `lookup`: what bpf_map_lookup_elem gives a program. `direct_value`: lddw may take the address of the value
     (ARRAY: max_entries 1, ARENA), `mmap` that user space may map it. `owned`: the first program that uses it fixes
     the program type. `sleepable`: programs that sleep may use it.
@@ -83,12 +85,13 @@ class MapRow:
     key: Bounds = INDEX
     value: Bounds = SOME
     entries: Bounds = SOME
+    build_ids: Bounds | None = None
     flags: int = 0
     required: int = 0
     implied: int = 0
     flag_errno: tuple[tuple[int, int], ...] = ()
     extra_max: int = 0
-    value_first: bool = False
+    value_first: Literal["", "always", "after key"] = ""
     pow2_pages: bool = False
     needs_btf: bool = False
     needs_inner: bool = False
@@ -193,6 +196,7 @@ _ROWS: Final = (
     MapRow(
         _T.STACK_TRACE,
         value=Bounds(8, 127 * 8, 8),
+        build_ids=Bounds(32, 127 * 32, 32),
         flags=_RDWR | _NUMA | c.BPF_F_STACK_BUILD_ID,
         helpers=_h("get_stackid"),
         lookup="none",
@@ -225,7 +229,7 @@ _ROWS: Final = (
     MapRow(
         _T.LPM_TRIE,
         key=Bounds(5, 260),
-        value=Bounds(1, KMALLOC_MAX - 1, too_big=E2BIG),
+        value=Bounds(1, KMALLOC_MAX - 280),
         flags=_ACCESS | _NUMA | c.BPF_F_NO_PREALLOC,
         required=c.BPF_F_NO_PREALLOC,
         status="run",
@@ -283,6 +287,8 @@ _ROWS: Final = (
     MapRow(
         _T.CGROUP_STORAGE,
         key=CGROUP_KEY,
+        value_first="after key",
+        value=STORAGE_VALUE,
         entries=NONE,
         flags=_ACCESS | _NUMA,
         helpers=_h("get_local_storage"),
@@ -299,6 +305,7 @@ _ROWS: Final = (
     MapRow(
         _T.PERCPU_CGROUP_STORAGE,
         key=CGROUP_KEY,
+        value_first="after key",
         value=PERCPU_VALUE,
         entries=NONE,
         flags=_ACCESS | _NUMA,
@@ -326,6 +333,7 @@ _ROWS: Final = (
     ),
     MapRow(
         _T.SK_STORAGE,
+        value=STORAGE_VALUE,
         entries=NONE,
         flags=c.BPF_F_NO_PREALLOC | c.BPF_F_CLONE,
         required=c.BPF_F_NO_PREALLOC,
@@ -344,7 +352,7 @@ _ROWS: Final = (
         helpers=_DEV_HELPERS,
         status="run",
     ),
-    MapRow(_T.STRUCT_OPS, entries=Bounds(1, 1), status="absent", errno=EINVAL),
+    MapRow(_T.STRUCT_OPS, entries=Bounds(1, 1), flags=c.BPF_F_LINK | c.BPF_F_VTYPE_BTF_OBJ_FD, lookup="none"),
     MapRow(
         _T.RINGBUF,
         key=NONE,
@@ -360,6 +368,7 @@ _ROWS: Final = (
     ),
     MapRow(
         _T.INODE_STORAGE,
+        value=STORAGE_VALUE,
         entries=NONE,
         flags=c.BPF_F_NO_PREALLOC | c.BPF_F_CLONE,
         required=c.BPF_F_NO_PREALLOC,
@@ -372,6 +381,7 @@ _ROWS: Final = (
     ),
     MapRow(
         _T.TASK_STORAGE,
+        value=STORAGE_VALUE,
         entries=NONE,
         flags=c.BPF_F_NO_PREALLOC | c.BPF_F_CLONE,
         required=c.BPF_F_NO_PREALLOC,
@@ -387,7 +397,7 @@ _ROWS: Final = (
         _T.BLOOM_FILTER,
         key=NONE,
         value=Bounds(1, KMALLOC_MAX, too_big=E2BIG),
-        value_first=True,
+        value_first="always",
         flags=_ACCESS | _NUMA | c.BPF_F_ZERO_SEED,
         extra_max=15,
         helpers=_h("map_peek_elem map_push_elem"),
@@ -408,6 +418,7 @@ _ROWS: Final = (
     ),
     MapRow(
         _T.CGRP_STORAGE,
+        value=STORAGE_VALUE,
         entries=NONE,
         flags=c.BPF_F_NO_PREALLOC | c.BPF_F_CLONE,
         required=c.BPF_F_NO_PREALLOC,

@@ -16,7 +16,7 @@ from userbpf.abi.enums import Cmd, MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import Kernel
 from userbpf.kernel.fds import open_mode
-from userbpf.kernel.objects import InnerShape, MapObj
+from userbpf.kernel.objects import BtfObj, InnerShape, MapObj
 from userbpf.maps import create_map
 from userbpf.maps.create import check_attr
 from userbpf.spec.maps import MAPS
@@ -36,6 +36,7 @@ TAKES_OUT: Final = frozenset(
         MapType.PERCPU_HASH,
         MapType.LRU_HASH,
         MapType.LRU_PERCPU_HASH,
+        MapType.STACK_TRACE,
     }
 )
 
@@ -49,12 +50,16 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
     mode = open_mode(attr.map_flags)
     name = object_name(attr.map_name)
     inner = _inner_template(kernel, attr)
-    btf = mapbtf.check(kernel, attr)
+    if attr.map_type == MapType.STRUCT_OPS:
+        btf: BtfObj | None = mapbtf.check_struct_ops(kernel, attr)
+    else:
+        btf = mapbtf.check(kernel, attr)
     attr.map_name = name.encode("latin-1")
     attr.map_flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY)  # of the fd, not of the map
     made = MapObj(create_map(attr, ncpu=kernel.ncpu, inner=inner.template if inner is not None else None), btf)
     made.inner = inner
-    if btf is not None:
+    made.vmlinux_value_type_id = attr.btf_vmlinux_value_type_id
+    if btf is not None and attr.btf_value_type_id:
         made.set_fields(fields.of_map(btf.btf, attr.btf_value_type_id, fields.KernelNames(kernel.vmlinux)))
     return kernel.new_fd(kernel.admit(made), mode)
 

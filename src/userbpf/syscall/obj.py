@@ -117,6 +117,7 @@ def map_info(kernel: Kernel, obj: MapObj, info_out: InfoOut) -> int:
             max_entries=shape.max_entries,
             map_flags=shape.map_flags,
             name=obj.name.encode("latin-1"),
+            btf_vmlinux_value_type_id=obj.vmlinux_value_type_id,
             btf_id=obj.btf.id if obj.btf is not None else 0,
             btf_key_type_id=shape.btf_key_type_id,
             btf_value_type_id=shape.btf_value_type_id,

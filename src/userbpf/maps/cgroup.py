@@ -1,0 +1,68 @@
+"""CGROUP_ARRAY, CGROUP_STORAGE, PERCPU_CGROUP_STORAGE: cgroups by index, and values of programs attached to cgroups.
+
+A storage's entries come and go with attachments to cgroups, of which there are none here.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, ClassVar
+
+from userbpf.abi.enums import MapType
+from userbpf.maps.base import BPF_EXIST, ENOTSUPP, Map, fail
+from userbpf.maps.owners import Owner, cgroup_of
+from userbpf.maps.slots import SlotMap
+from userbpf.native import NativeFn
+
+E2BIG = errno.E2BIG
+EINVAL = errno.EINVAL
+ENOENT = errno.ENOENT
+
+
+class CgroupArray(SlotMap):
+    """CGROUP_ARRAY."""
+
+    TYPES = (MapType.CGROUP_ARRAY,)
+    GENERIC: ClassVar[dict[str, NativeFn[...]]] = {}
+
+    def __init__(self, attr: Any, **more: Any) -> None:
+        self.cgroups: dict[int, Owner] = {}
+        super().__init__(attr, **more)
+
+    def ops(self, op: str) -> None:
+        return None
+
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
+        if flags:
+            raise fail(EINVAL)
+        index = self._index(key, E2BIG)
+        self.cgroups[index] = cgroup_of(int.from_bytes(self._value(value), "little", signed=True))
+
+    def lookup(self, key: bytes) -> bytes:
+        raise fail(ENOTSUPP)
+
+    def delete(self, key: bytes) -> None:
+        if self.cgroups.pop(self._index(key, E2BIG), None) is None:
+            raise fail(ENOENT)
+
+
+class CgroupStorage(Map):
+    """CGROUP_STORAGE and PERCPU_CGROUP_STORAGE."""
+
+    TYPES = (MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE)
+
+    @property
+    def percpu(self) -> bool:
+        return self.map_type == MapType.PERCPU_CGROUP_STORAGE
+
+    def plan(self) -> int:
+        return 0
+
+    def lookup(self, key: bytes) -> bytes:
+        raise fail(ENOENT)
+
+    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
+        raise fail(ENOENT if flags in (0, BPF_EXIST) else EINVAL)
+
+    def next_key(self, key: bytes | None) -> bytes:
+        raise fail(ENOENT)
