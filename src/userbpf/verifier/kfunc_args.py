@@ -67,6 +67,11 @@ _UNSAFE: Final = UNTRUSTED | RCU | USER | PERCPU | ALLOC
 # kinds of other modules: parameter's structure -> check of one argument
 STRUCTS: Final[dict[str, Callable[[KfuncCall, int, Reg, Param], None]]] = {}
 ITER_PREFIX: Final = "bpf_iter_"
+# what may only be passed where a module knows it
+_OPAQUE: Final = frozenset(
+    ("bpf_rb_root", "bpf_rb_node", "bpf_list_head", "bpf_list_node", "bpf_wq", "bpf_task_work", "bpf_res_spin_lock")
+)
+_OWNED: Final = ("__alloc", "__refcounted_kptr", "__irq_flag")
 
 
 def check(call: KfuncCall) -> None:
@@ -160,6 +165,8 @@ def _pointer(call: KfuncCall, number: int, reg: Reg, param: Param, target: Type,
             _offset(call, regno, reg)
             SUFFIXES[suffix](call, number, reg, param)
             return number + 1
+    if name in _OPAQUE or any(_ends(param, suffix) for suffix in _OWNED):
+        raise Reject(EINVAL, f"arg#{number} of kernel function {kfunc.name} is not supported")
     if base == BTF_ID or base in _STRUCT_OF:
         if not isinstance(target, Composite):
             text = f"kernel function {kfunc.name} args#{number} pointer type {kind_text(target)} {_named(target)}"

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 EPROTO: Final = 71
 ENOTSUPP: Final = 524
 ITERATORS_ONLY: Final = frozenset({"bpf_sock_destroy"})
+# nothing of their meaning is in the prototype
+NEEDS_MORE: Final = frozenset({"bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_throw"})
 MAX_KFUNCS: Final = 256
 MAX_ARGS: Final = 5
 CALL_CODE: Final = 0x85
@@ -133,6 +135,8 @@ class KfuncCall:
         ck, kfunc = self.ck, self.kfunc
         if not kfunc.allowed(ck):
             raise Reject(EACCES, f"calling kernel function {kfunc.name} is not allowed")
+        if kfunc.name in NEEDS_MORE and not any(kfunc.name in known for known in (SPECIAL, RESULTS, AFTER)):
+            raise Reject(EINVAL, f"kernel function {kfunc.name} is not supported")
         if kfunc.has("sleep") and not ck.sleepable:
             raise Reject(EACCES, f"program must be sleepable to call sleepable kfunc {kfunc.name}")
         if kfunc.has("sleep"):
