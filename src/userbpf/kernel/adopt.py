@@ -41,6 +41,7 @@ def _map(fd: int) -> MapObj | None:
     if found is None:
         return None
     obj = MapObj(found)
+    obj.adopted = True
     if isinstance(found, MapOfMaps) and found.template is not None:
         obj.inner = InnerShape.bare(found.template)
     if os.fstat(obj.private_fd).st_nlink:

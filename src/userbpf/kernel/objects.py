@@ -143,6 +143,7 @@ class MapObj(KernelObject):
         self.vmlinux_value_type_id = 0  # STRUCT_OPS: the kernel's type of the value
         self.inner: InnerShape | None = None  # *_OF_MAPS: what an inner map must look like
         self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
+        self.adopted = False  # another process made it
         self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
 
     def set_fields(self, record: Record | None) -> None:

@@ -26,6 +26,7 @@ from userbpf.isa.opcodes import (
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
 from userbpf.kernel.usermem import read_string
+from userbpf.maps.progarray import ProgArrayMap
 from userbpf.spec import limits as lim
 from userbpf.spec.progs import PROG_FLAGS, PROGS, ProgRow
 from userbpf.syscall.attach import AttachTarget, attach_target
@@ -266,12 +267,13 @@ class _Loading:
 
     def program(self, verified: VerifiedProg, record: ProgRecord) -> ProgObj:
         """The object: references to all maps that it uses or that were bound."""
-        from userbpf.syscall.reload import find_tails
-
         used: list[MapObj] = [shape.token for shape in verified.maps]
         for each in used:
             each.claim(record.prog_type, record.prog_flags)
-            find_tails(self.kernel, each)
+            if isinstance(each.map, ProgArrayMap) and (each.pins or each.adopted):
+                from userbpf.syscall.reload import find_tails
+
+                find_tails(self.kernel, each)
         prog = ProgObj(self.kernel, verified, environment(self.kernel, verified, used), record)
         prog.maps = used + [each for each in self.bound if each not in used]
         prog.btf = self.prog_btf.obj

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from bpfcalls import Calls
@@ -35,3 +40,32 @@ def test_each_handler_stands_in_one_module() -> None:
     for noun in NOUNS:
         seen += importlib.import_module(f"userbpf.syscall.{noun}").HANDLERS
     assert sorted(seen) == sorted(row.cmd for row in RUN)
+
+
+ALONE = """
+import sys
+import userbpf
+from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr, ProgTestRunAttr
+from bpfcalls import Buf, count_in_array, encode
+bpf = userbpf.bpf
+fd = bpf(0, MapCreateAttr(map_type=2, key_size=4, value_size=8, max_entries=1))
+insns, licence, packet = count_in_array(fd, 2), Buf(b"GPL\\0"), Buf(bytes(64))
+code = Buf(encode(insns))
+before = set(sys.modules)
+prog = bpf(5, ProgLoadAttr(prog_type=6, insn_cnt=len(insns), insns=code.addr, license=licence.addr))
+attr = ProgTestRunAttr(prog_fd=prog, data_in=packet.addr, data_size_in=64)
+bpf(10, attr)
+assert attr.retval == 2
+print(sorted(name for name in set(sys.modules) - before if "llvm" not in name and "encodings" not in name))
+"""
+
+
+def test_loading_and_running_imports_nothing() -> None:
+    """`userbpf.bpf` has brought all of it, so that the first program does not wait (bench/cold.py has the times)."""
+    tests = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
