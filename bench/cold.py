@@ -157,6 +157,11 @@ def main() -> None:
         bar = BARS_MS[name]
         verdict = "kept" if row["result"] <= bar else "MISSED"
         print(name.ljust(12), *[f"{row[n]:11.2f}" for n in names], f"   result <= {bar:.0f} ms: {verdict}")
+    load, cpus = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cpus:
+        print(
+            f"The machine is busy (load {load:.1f} on {cpus} CPUs): times contain others' work, the CPU columns do not."
+        )
 
 
 if __name__ == "__main__":
