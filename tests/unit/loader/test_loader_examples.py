@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,21 @@ def test_damaged_objects_say_so(seed: int) -> None:
             Object.from_bytes(bytes(data))
         except ObjectError as e:
             assert str(e)
+
+
+def test_a_line_record_that_names_no_string_says_so() -> None:
+    from userbpf.btf.ext import parse_ext
+    from userbpf.loader.compile import compile_source
+    from userbpf.loader.elf import read_elf
+
+    good = compile_source(EXAMPLES / "xdp_flows.bpf.c")
+    btf = Object.from_bytes(good).plan.btf
+    section = read_elf(good, "x").named(".BTF.ext")
+    assert btf is not None and section is not None
+    line = parse_ext(section.data, btf).lines["xdp"][0]
+    record = struct.pack("<4I", *(getattr(line, n) for n in ("off", "file_name_off", "line_off", "line_col")))
+    assert record in good
+    for far in (0xFFFFFFF0, 1 << 20):
+        bad = good.replace(record, record[:8] + struct.pack("<I", far) + record[12:])
+        with pytest.raises(ObjectError, match="names a string outside of the strings"):
+            Object.from_bytes(bad)
