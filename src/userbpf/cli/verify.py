@@ -11,12 +11,14 @@ import click
 from rich.console import Console
 
 from userbpf.cli.explained import draw_explanation
+from userbpf.cli.matrix import compare_kernels
 from userbpf.cli.page import render
 from userbpf.cli.show import Out, count, table
 from userbpf.client.explain import watching
 from userbpf.client.transport import own_kernel
 from userbpf.errors import BpfError
 from userbpf.loader import Object
+from userbpf.spec.profiles import PROFILES, profile
 
 STATS = re.compile(
     r"processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) total_states (\d+) peak_states (\d+) mark_read (\d+)"
@@ -26,7 +28,9 @@ STATS_LEVEL = 4
 Page = list[dict[str, Any]]  # what --html shows, by program
 
 
-def judge(source: str, name: str, transport: str, level: int, page: Page | None = None) -> dict[str, Any]:
+def judge(
+    source: str, name: str, transport: str, level: int, page: Page | None = None, version: str | None = None
+) -> dict[str, Any]:
     """Load one program of an object and say what came of it; its steps go to `page`."""
     obj = Object.open(source)
     plan = obj.plan.progs[name]
@@ -36,7 +40,7 @@ def judge(source: str, name: str, transport: str, level: int, page: Page | None 
         "type": plan.type_name,
         "insns": len(plan.insns),
     }
-    kernel = own_kernel() if transport == "user" else None
+    kernel = own_kernel(version=version) if transport == "user" else None
     try:
         obj.load(transport, kernel=kernel, progs=())
         log = load(obj, name, level | STATS_LEVEL, kernel, out, page)
@@ -138,6 +142,12 @@ def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> Non
     type=click.Path(dir_okay=False),
     help="Write a page to click through the steps.",
 )
+@click.option(
+    "--kernel",
+    "version",
+    metavar="VERSION",
+    help=f"Verify as an older kernel: {', '.join(PROFILES)} or any between; all: each.",
+)
 @click.pass_obj
 def verify(
     out: Out,
@@ -147,6 +157,7 @@ def verify(
     show_log: bool,
     transport: str,
     html_path: str | None,
+    version: str | None,
 ) -> None:
     """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, the log.
 
@@ -158,10 +169,20 @@ def verify(
             raise click.BadParameter(f"no program {prog_name!r}; there are: {', '.join(names)}", param_hint="--prog")
         names = [prog_name]
     level = log_level or (2 if show_log else 0)
-    if html_path is not None and transport != "user":
-        raise click.BadParameter("needs --transport user", param_hint="--html")
+    for option, given in (("--html", html_path), ("--kernel", version)):
+        if given is not None and transport != "user":
+            raise click.BadParameter("needs --transport user", param_hint=option)
+    if version == "all":
+        if not compare_kernels(out, source, names):
+            raise SystemExit(1)
+        return
+    if version is not None:
+        try:
+            profile(version)
+        except ValueError as e:
+            raise click.BadParameter(str(e), param_hint="--kernel") from None
     page: Page | None = [] if html_path is not None else None
-    results = [judge(source, name, transport, level, page) for name in names]
+    results = [judge(source, name, transport, level, page, version) for name in names]
     if html_path is not None and page is not None:
         Path(html_path).write_text(render(source, page))
     out.result(results, lambda console: draw(console, results, bool(show_log or log_level)))

@@ -314,8 +314,11 @@ def connect(transport: str = "user", kernel: Kernel | None = None) -> Client:
     raise UserbpfError(f"no transport {transport!r}: there are user and linux")
 
 
-def own_kernel(*, interpret_only: bool = False) -> Kernel:
-    """A kernel of the caller's own, apart from the process' default one; `interpret_only`: programs are never compiled."""
+def own_kernel(*, interpret_only: bool = False, version: str | None = None) -> Kernel:
+    """A kernel of the caller's own, apart from the process' default one.
+
+    `interpret_only`: programs are never compiled. `version`: it answers as that kernel does, see spec.profiles.
+    """
     from userbpf.syscall import Kernel
 
-    return Kernel(interpret_only=interpret_only)
+    return Kernel(interpret_only=interpret_only, version=version) if version else Kernel(interpret_only=interpret_only)

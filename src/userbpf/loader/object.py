@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
+from userbpf.abi.consts import BPF_F_MMAPABLE
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.btf.values import Codecs
 from userbpf.client.maps import Map
@@ -19,6 +20,8 @@ from userbpf.isa.insn import encode
 from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan
 from userbpf.loader.externs import attach_target, kernel_types, link
 from userbpf.loader.open import open_plan
+from userbpf.spec.profiles import profile
+from userbpf.spec.sections import Section
 
 if TYPE_CHECKING:
     from userbpf.syscall import Kernel
@@ -190,7 +193,7 @@ class Object:
             key_size=plan.key_size,
             value_size=plan.value_size,
             max_entries=plan.max_entries,
-            map_flags=plan.map_flags,
+            map_flags=plan.map_flags & ~self._unknown_flags(plan),
             inner_map_fd=inner_fd,
             map_name=c_name(plan.name),
             btf_fd=self.btf_fd if typed else 0,
@@ -205,6 +208,11 @@ class Object:
                 e.errno or 0, f"map {plan.name} ({_type_name(plan.map_type)}): {os.strerror(e.errno or 0)}"
             ) from e
 
+    def _unknown_flags(self, plan: MapPlan) -> int:
+        """BPF_F_MMAPABLE of data sections is for convenience: a kernel older than the flag does without."""
+        kernel = self.client.kernel if self.client is not None else None
+        return 0 if kernel is None or plan.btf_key_type_id else profile(kernel.version).map_flags() & BPF_F_MMAPABLE
+
     def _load_data(self, data: DataPlan) -> None:
         assert self.client is not None
         fd = self._map_fds[data.section] = self._create(data.plan)
@@ -212,7 +220,8 @@ class Object:
             self.client.map_update_elem(fd, bytes(4), bytes(data.content))
         if data.read_only:
             self.client.map_freeze(fd)
-        self.data[data.section].attach(fd)
+        if not self._unknown_flags(data.plan):
+            self.data[data.section].attach(fd)
 
     def _load_map(self, plan: MapPlan) -> None:
         assert self.client is not None
@@ -251,7 +260,7 @@ class Object:
             license=licence.addr,
             prog_flags=plan.row.prog_flags | prog_flags,
             prog_name=c_name(plan.name),
-            expected_attach_type=int(plan.row.attach or 0),
+            expected_attach_type=self._attach_type(plan.row),
             attach_btf_id=target,
         )
         if self.btf_fd and plan.func_info:
@@ -273,6 +282,14 @@ class Object:
             raise BpfError(e.errno or 0, f"program {plan.name} (section {plan.section}): {reason}", log=e.log) from None
         prog = self.progs[name] = Prog(self.client, self._own(fd), name, plan.row.prog_type, plan.section, log)
         return prog
+
+    def _attach_type(self, row: Section) -> int:
+        """The expected attach type; 0 where that is as good and the kernel is older than the type."""
+        attach = int(row.attach or 0)
+        kernel = self.client.kernel if self.client is not None else None
+        if row.optional and kernel is not None and not profile(kernel.version).attach_type(attach):
+            return 0
+        return attach
 
     def _fill_slots(self) -> None:
         """The initial content of maps of maps and program arrays."""

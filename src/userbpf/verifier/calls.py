@@ -91,7 +91,7 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
         row = HELPERS.get(HelperId(imm))
     except ValueError:
         row = None
-    if row is None and imm != 0:
+    if (row is None and imm != 0) or (row is not None and not ck.profile.helper(row.id)):
         raise Reject(EINVAL, f"invalid func {name}")
     if row is None or not row.allowed(ck.req.prog_type, int(ck.req.expected_attach_type)):
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")

@@ -17,6 +17,7 @@ from typing import Final
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
+from userbpf.spec.profiles import profile
 from userbpf.verifier import (
     access,
     alu,
@@ -63,9 +64,7 @@ from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, EPERM, Reject
 from userbpf.verifier.stack import STORE_IMM
 from userbpf.verifier.state import Frame, Hist, State
 
-MAX_INSNS: Final = 1_000_000
 MAX_FRAMES: Final = 8
-MAX_BRANCHES: Final = 8192
 F_STRICT_ALIGNMENT: Final = 1 << 0
 F_ANY_ALIGNMENT: Final = 1 << 1
 F_TEST_RND_HI32: Final = 1 << 2
@@ -108,7 +107,10 @@ class Checker:
         self.insns: tuple[Insn, ...] = tuple(req.insns)
         self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc, self._name_call))
         self.allow_ptr_leaks = req.caps.perfmon
-        self.allow_uninit_stack = req.caps.perfmon
+        self.profile = profile(req.kernel)
+        self.max_insns = self.profile.limits.complexity
+        self.max_branches = self.profile.limits.jmp_seq
+        self.allow_uninit_stack = req.caps.perfmon and self.profile.has("uninit_stack")
         self.bpf_capable = req.caps.bpf
         self.mirror = mirror_holes
         self.strict_alignment = bool(req.prog_flags & F_STRICT_ALIGNMENT)
@@ -202,7 +204,11 @@ class Checker:
         results.check_btf_info(self, starts)
         maps.resolve(self, insns)
         self.cfg = Cfg(
-            insns, starts, True, lambda insn: calls.arg_count(self, insn), lambda insn: kfuncs.kind(self, insn)
+            insns,
+            starts,
+            self.profile.has("bounded_loops"),
+            lambda insn: calls.arg_count(self, insn),
+            lambda insn: kfuncs.kind(self, insn),
         )
         self.target = attach.check(self)
         if self.target is not None:
@@ -262,13 +268,14 @@ class Checker:
         seen = self.seen
         marks = self._scratch_marks() if logging else []
         visit = prune.visit
+        max_insns = self.max_insns
         while True:
             pc = self.pc
             self.note_entry = False
             if not 0 <= pc < n:
                 raise Reject(14, f"invalid insn idx {pc} insn_cnt {n}")
             self.processed += 1
-            if self.processed > MAX_INSNS:
+            if self.processed > max_insns:
                 raise Reject(E2BIG, f"BPF program is too large. Processed {self.processed} insn")
             st = self.st
             st.last_pc = self.prev_pc
@@ -347,7 +354,7 @@ class Checker:
         if other.parent is not None:
             other.parent.branches += 1
         self.pushed.append(Pushed(other, pc, prev, self.log.mark()))
-        if len(self.pushed) > MAX_BRANCHES:
+        if len(self.pushed) > self.max_branches:
             raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex.")
         return other
 
@@ -362,7 +369,7 @@ class Checker:
         st.last_pc = -1
         self.scratch_all()
         self.pushed.append(Pushed(st, start, prev, self.log.mark()))
-        if len(self.pushed) > MAX_BRANCHES:
+        if len(self.pushed) > self.max_branches:
             raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex for async cb.")
 
     def bucket(self, pc: int) -> prune.Kept:

@@ -187,7 +187,8 @@ def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
     found = ck.prog_btf
     if found is None:
         return
-    ck.globals = {n for n, func in enumerate(found.funcs) if n and func.linkage == btf_info.GLOBAL}
+    if ck.profile.has("global_functions"):
+        ck.globals = {n for n, func in enumerate(found.funcs) if n and func.linkage == btf_info.GLOBAL}
     if found.lines:
         current = -1
         for pc in range(len(ck.insns)):
@@ -239,7 +240,7 @@ def print_stats(ck: Checker, stats: Stats) -> None:
         log.put(f"stack depth {depths}")
     if log.level:
         log.put(
-            f"processed {stats.insns_processed} insns (limit 1000000) "
+            f"processed {stats.insns_processed} insns (limit {ck.max_insns}) "
             f"max_states_per_insn {stats.max_states_per_insn} total_states {stats.total_states} "
             f"peak_states {stats.peak_states} mark_read {stats.mark_read}"
         )
