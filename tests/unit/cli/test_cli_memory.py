@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-SMALL, LARGE = 5_000, 150_000
+SMALL, LARGE = 40_000, 150_000  # the small ones fill the buffers, too
 GROWTH_KIB = 4096  # the large captures have 22 MiB
 
 # the small captures first: what a run needs at all is there then
