@@ -4,6 +4,7 @@ A scene is a BTF blob with the value types below, maps over them, and one progra
 
     map_fd NAME        the map NAME of MAPS (its fd is put in)
     func label         a callback; every function but the first is static
+    @NAME              the number of a type of the scene
     kfunc NAME         the number that the kernel's BTF gives the function
 
 `ask` loads it through bpf(2) at log level 2 and gives errno and log.
@@ -201,6 +202,7 @@ MAPS: Final[dict[str, MapOf]] = {
 }
 
 _MAP = re.compile(r"\b(map_fd|map_value) ([a-z]\w*)")
+_TYPE = re.compile(r"@(\w+)")
 _KFUNC = re.compile(r"\bkfunc ([a-z]\w*)")
 _ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
 _NUMBER = re.compile(r"(?<=\w)#\d{4,} *(?=;|\n)|(?<=\w)#\d{4,}")  # of a kernel function, and the padding that it causes
@@ -246,6 +248,7 @@ class Scene:
 
     def insns(self, text: str) -> list[Insn]:
         text = _MAP.sub(lambda m: f"{m[1]} {self.fd(m[2])}", text)
+        text = _TYPE.sub(lambda m: str(self.types[m[1]]), text)
         text = _KFUNC.sub(lambda m: f"kfunc {kfunc_id(m[1])}", text)
         return list(assemble(text))
 

@@ -45,7 +45,6 @@ BPF_SOCK_SIZE: Final = 80
 _HOLDS_NO_VALUES: Final = frozenset(
     {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS, MapType.SOCKMAP, MapType.SOCKHASH, MapType.XSKMAP}
 )
-_END_DYNPTRS: Final = frozenset({HelperId.ringbuf_submit_dynptr, HelperId.ringbuf_discard_dynptr})
 _SIZES: Final = (ArgBase.CONST_SIZE, ArgBase.CONST_SIZE_OR_ZERO)
 
 
@@ -79,7 +78,6 @@ def helper(prog: VerifiedProg, number: HelperId, fact: Fact | None, after: int) 
     def call(m: Machine) -> int:
         values = m.regs[1:6]
         check_arguments(m, args, values, fact)
-        ends = load64(values[0]) if number in _END_DYNPTRS else 0
         if own is not None:
             result = own(m, values)
             if result is None:
@@ -89,8 +87,6 @@ def helper(prog: VerifiedProg, number: HelperId, fact: Fact | None, after: int) 
         m.regs[0] = result & M64
         m.regs[1:6] = [POISON] * 5
         grant(m, row, result & M64, values)
-        if ends:
-            m.memory.remove(ends)
         return after
 
     return call

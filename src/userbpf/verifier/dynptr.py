@@ -18,6 +18,7 @@ from userbpf.verifier.regs import (
     BASE_MASK,
     DYNPTR,
     EMPTY_SLOT,
+    MAYBE_NULL,
     MEM,
     ST_DYNPTR,
     STACK,
@@ -189,26 +190,20 @@ def destroy(ck: Checker, frame: Frame, index: int) -> None:
     assert spill is not None
     first = index if spill[4].first else index + 1
     ref = spill[4].ref
-    if ref and not _shared(ck, ref, spill[2]):
+    if ref:
         raise Reject(EINVAL, "cannot overwrite referenced dynptr")
     _wipe(ck, frame, first, spill[2])
 
 
-def _shared(ck: Checker, ref: int, rid: int) -> bool:
-    """Whether another dynptr holds the same reference, so that it is not lost with this one."""
-    for frame in ck.st.frames:
-        for slot in frame.stack:
-            if slot[0] == DYN_TYPES and slot[1] is not None and slot[1][4].ref == ref and slot[1][2] != rid:
-                return True
-    return False
-
-
 def _wipe(ck: Checker, frame: Frame, first: int, rid: int) -> None:
-    """Two slots hold nothing any more, and slices of the dynptr are no memory any more."""
+    """Two slots hold nothing any more, and what was cut out to be written is no memory any more.
+
+    Slices that are only read stay, as in Linux: the bytes are there still, only somebody else's perhaps.
+    """
     for slot in (first, first - 1):
         if 0 <= slot < len(frame.stack) and frame.stack[slot][0][7] == ST_DYNPTR:
             frame.stack[slot] = EMPTY_SLOT
-    forget(ck, lambda reg: isinstance(reg[4], Slice) and reg[4].dynptr == rid)
+    forget(ck, lambda reg: isinstance(reg[4], Slice) and reg[4].dynptr == rid and reg[0] & ~MAYBE_NULL == MEM)
     _touched(ck, frame, first, False)
 
 
@@ -233,10 +228,10 @@ def helper_argument(call: Call, number: int, reg: Reg, arg: Arg) -> None:
     call.dynptr = expect(ck, number, kind, not arg.flags & MEM_RDONLY)
 
 
-def slice_of(dyn: Reg, size: int, kind: int, rid: int) -> Reg:
-    """Memory of `size` bytes of a dynptr; `kind` is MEM with its flags."""
+def slice_of(dyn: Reg, size: int, kind: int, rid: int, ref: int = 0) -> Reg:
+    """Memory of `size` bytes of a dynptr; `kind` is MEM with its flags. `ref`: what else it dies with."""
     assert kind & BASE_MASK == MEM
-    return (kind, ZERO, rid, 0, Slice(size, dyn[4].ref, dyn[2], dyn[4].kind))
+    return (kind, ZERO, rid, 0, Slice(size, ref, dyn[2], dyn[4].kind))
 
 
 # --- comparing ------------------------------------------------------------------------------------------------------------

@@ -441,7 +441,7 @@ class Call:
             rid = ref = ck.new_id()
             ck.st.refs = (*ck.st.refs, Ref("ptr", ref, self.pc))
         if kind & BASE_MASK == MEM and self.dynptr is not None:
-            ck.regs[0] = dynptr.slice_of(self.dynptr, self.mem_size, kind | null, rid)
+            ck.regs[0] = dynptr.slice_of(self.dynptr, self.mem_size, kind | null, rid, self.dynptr[4].ref)
             return
         if kind & BASE_MASK == MEM:
             extra = (self.mem_size, ref)

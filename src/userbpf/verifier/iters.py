@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from userbpf.btf import Struct
-from userbpf.verifier import sections, stack
+from userbpf.verifier import stack
 from userbpf.verifier.references import release_reference
 from userbpf.verifier.regs import (
     EMPTY_SLOT,
@@ -64,7 +64,7 @@ def argument(call: KfuncCall, number: int, reg: Reg, struct: Struct) -> None:
     frame, slot = at
     it = iterator(frame, slot)
     if it.protected is False:
-        raise Reject(EPROTO, f"expected an RCU CS when using {name}")
+        raise Reject(EPROTO, f"expected an RCU CS when using {call.kfunc.name}")
     _touched(ck, frame, slot, slots, False)
     call.iterator = (frame.frameno, slot)
     call.ref = it.ref
@@ -120,7 +120,7 @@ def _make(call: KfuncCall, number: int, reg: Reg, name: str, slots: int) -> None
         stack.store(ck, call.pc, frame, low + i * 8, 8, stack.NO_VALUE)
     ref = ck.new_id()
     ck.st.refs = (*ck.st.refs, Ref("ptr", ref, call.pc))
-    protected = sections.in_rcu(ck) if call.kfunc.has("rcu_protected") else None
+    protected = True if call.kfunc.has("rcu_protected") else None
     for i in range(slots):
         it = Iter(name, ref if i == 0 else 0, ACTIVE, 0, protected if i == 0 else None)
         frame.stack[slot - i] = (ITER_TYPES, (SCALAR, ZERO, 0, 0, it))
@@ -153,7 +153,8 @@ def step(call: KfuncCall) -> None:
     onward = ck.push(call.pc + 1, call.pc)
     _put(onward, place, it._replace(state=ACTIVE, depth=it.depth + 1))
     st = ck.st
-    before = previous(st.parent, st, call.pc)
+    # the nearest kept state is the one just kept here
+    before = previous(st.parent.parent if st.parent is not None else None, st, call.pc)
     if before is not None:
         widen(before, onward)
     regs = onward.frames[-1].regs

@@ -151,7 +151,7 @@ def picture_text(pic: Picture) -> str:
         else:
             out.append(f" fp{-(i + 1) * 8}={chars}")
     held = [str(r.id) for r in refs if r.id]
-    if held:
+    if held and refs[0].id:
         out.append(" refs=" + ",".join(held))
     if in_callback:
         out.append(" cb")

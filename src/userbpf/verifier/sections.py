@@ -101,6 +101,8 @@ def enter_or_leave(call: KfuncCall) -> None:
         raise Reject(EACCES, f"kernel func {name} is sleepable within non-preemptible region")
     if sleeps and any(r.kind == IRQ for r in st.refs):
         raise Reject(EACCES, f"kernel func {name} is sleepable within IRQ-disabled region")
+    if call.kfunc.has("rcu_protected") and not in_rcu(ck):
+        raise Reject(EACCES, f"kernel func {name} requires RCU critical section protection")
     if (rcu, preempt) != st.locks:
         st.locks = Sections(rcu, preempt)
 
