@@ -107,14 +107,17 @@ def _loop_flags(ck: Checker, pc: int) -> None:
 
 
 def _push(the_call: Call, setup: Setup) -> None:
-    ck = the_call.ck
-    pc, number = the_call.pc, the_call.subprog
+    caller = the_call.ck.frame.regs
+    push(the_call.ck, the_call.pc, the_call.subprog, lambda callee: setup(the_call, caller, callee))
+
+
+def push(ck: Checker, pc: int, number: int, setup: Callable[[Frame], None]) -> None:
+    """Check the callback later, as a function that is called at `pc` and comes back there."""
     check_arguments(ck, number)
-    caller = ck.frame
     callee = ck.enter_frame(pc, number)
     callee.in_callback = True
     callee.callback_ret = (0, 1)
-    setup(the_call, caller.regs, callee)
+    setup(callee)
     other = ck.push(ck.cfg.starts[number], pc)
     other.callback_unroll_depth += 1
     other.frames[-1].callback_depth += 1

@@ -82,7 +82,7 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
 
         return call
     if src == PSEUDO_KFUNC:
-        from userbpf.verifier import kfunc_more, kfunc_objects  # noqa: F401  # enter what they know
+        from userbpf.verifier import graph_calls, kfunc_more, kfunc_objects  # noqa: F401  # enter what they know
 
         return kfuncs.compile_kfunc(ck, pc, insn)
     name = f"{helper_name(imm)}#{imm}"

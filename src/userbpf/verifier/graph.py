@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from userbpf.btf import Btf
+from userbpf.errors import BpfError
 from userbpf.verifier import access, fields
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.references import forget
@@ -22,10 +24,25 @@ def record_of(ck: Checker, reg: Reg) -> fields.Record | None:
     """The special fields of the object that a pointer leads to."""
     if reg[0] & 0xFF != BTF_ID or not reg[0] & ALLOC:
         return None
-    key = (reg[4][1], reg[4][2])
+    return record_of_type(ck, reg[4][1], reg[4][2])
+
+
+def record_of_type(ck: Checker, btf: Btf, type_id: int) -> fields.Record | None:
+    """The special fields of a struct of the program's BTF; a struct that BTF_LOAD did not look at has none."""
+    key = (btf, type_id)
     if key not in ck.object_fields:
-        ck.object_fields[key] = fields.parse(*key, fields.IN_OBJECTS, ck.kernel_names)
+        try:
+            found = fields.parse(btf, type_id, fields.IN_OBJECTS, ck.kernel_names)
+        except BpfError:
+            found = None
+        ck.object_fields[key] = found
     return ck.object_fields[key]
+
+
+def keeps_id(ck: Checker, reg: Reg) -> bool:
+    """Objects with a lock are told apart by their id, after the check for NULL too."""
+    record = record_of(ck, reg)
+    return record is not None and bool(record.kinds & fields.LOCKS)
 
 
 def drop_borrowed(ck: Checker) -> None:

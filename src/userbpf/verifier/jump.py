@@ -15,6 +15,7 @@ from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_repo
 from userbpf.verifier.regs import (
     ADD_CONST,
     ADD_CONST32,
+    ALLOC,
     AT_PKT_END,
     BASE_MASK,
     BEYOND_PKT_END,
@@ -284,6 +285,10 @@ def not_null(ck: Checker, reg: Reg) -> Reg:
     base = kind & BASE_MASK
     if base == MAP_VALUE:
         return ck.map_value_found(reg)
+    if kind & ALLOC and base == BTF_ID:
+        from userbpf.verifier import graph
+
+        return (kind, reg[1], reg[2] if graph.keeps_id(ck, reg) else 0, reg[3], reg[4])
     return (kind, reg[1], 0, reg[3], reg[4])
 
 

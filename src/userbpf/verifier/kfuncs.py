@@ -20,6 +20,7 @@ from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
 from userbpf.verifier.cfg import PSEUDO_KFUNC
+from userbpf.verifier.fields import Field
 from userbpf.verifier.references import release_reference
 from userbpf.verifier.regs import (
     MAYBE_NULL,
@@ -83,11 +84,13 @@ class KfuncCall:
         "dynptrs",
         "iterator",
         "kfunc",
+        "object",
         "pc",
         "r0_rdonly",
         "r0_size",
         "ref",
         "release",
+        "root",
     )
 
     def __init__(self, ck: Checker, pc: int, kfunc: Kfunc) -> None:
@@ -102,6 +105,8 @@ class KfuncCall:
         self.callback = -1  # subprogram number
         self.btf_id: tuple[Btf, int] | None = None  # type of a pointer argument, for functions that need it
         self.dynptrs: list[Reg] = []
+        self.root: tuple[Field, Btf] | None = None  # the list head or tree root among them
+        self.object: Reg | None = None  # the object that is put on it, or gets another owner
         self.iterator: tuple[int, int] | None = None  # frame and first slot of the iterator among the arguments
 
     def check(self) -> int:

@@ -16,6 +16,7 @@ from userbpf.verifier.domain import bounds_text, number_text, s64
 from userbpf.verifier.regs import (
     ADD_CONST,
     BASE_MASK,
+    BORROWED,
     BTF_ID,
     BUF,
     DYNPTR,
@@ -72,6 +73,8 @@ def reg_text(reg: Reg, frameno: int, precise: bool = False) -> str:
         name += extra[0]
         if extra[3]:
             parts.append(f"ref_obj_id={extra[3]}")
+        if kind & BORROWED:
+            parts.append("non_own_ref")
     elif base in SOCK_TYPES:
         if extra:
             parts.append(f"ref_obj_id={extra}")

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 def leak(ck: Checker, what: str) -> None:
     """No reference or lock may be held here, and no section open."""
+    if any(ref.kind == "lock" for ref in ck.st.refs):
+        raise Reject(EINVAL, f"{what} cannot be used inside bpf_spin_lock-ed region")
     kept = [ref for ref in ck.st.refs if ref.kind == "ptr"]
     for ref in kept:
         ck.say(f"Unreleased reference id={ref.id} alloc_insn={ref.pc}")
     if kept:
         raise Reject(EINVAL, f"{what} would lead to reference leak")
-    if any(ref.kind == "lock" for ref in ck.st.refs):
-        raise Reject(EINVAL, f"{what} cannot be used inside bpf_spin_lock-ed region")
     if any(ref.kind == "irq" for ref in ck.st.refs):
         raise Reject(EINVAL, f"{what} cannot be used inside bpf_local_irq_save-ed region")
     if ck.st.locks.rcu:
