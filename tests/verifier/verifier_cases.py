@@ -197,6 +197,9 @@ CASES: Final[list[tuple[str, int, str]]] = [
     ("atomic-ctx", FILTER, "r2 = 1\nlock *(u64 *)(r1 +48) += r2\nr0 = 0\nexit"),
     ("atomic-misaligned", FILTER, "*(u64 *)(r10 -8) = 1\n*(u64 *)(r10 -16) = 1\nr1 = 2\nlock *(u64 *)(r10 -12) += r1\nr0 = 0\nexit"),
     ("atomic-opcode", FILTER, "*(u64 *)(r10 -8) = 1\nr1 = 2\n.insn 0xdb 10 1 -8 0x77\nr0 = 0\nexit"),
+    # one load through three kinds of memory: the last one is not "different pointers" (that is for the context and sockets)
+    ("mixed-three-kinds", TC, f"r6 = r1\n{_LOOKUP.format(map=0)} if r0 == 0 goto out\nr7 = r0\n{_RANDOM} if r0 == 0 goto at\nif r0 == 1 goto +2\nr7 = r10\nr7 += -4\nif r0 != 2 goto at\nr2 = *(u32 *)(r6 +76)\nr3 = *(u32 *)(r6 +80)\nr4 = r2\nr4 += 14\nif r4 > r3 goto out\nr7 = r2\nat: r1 = *(u32 *)(r7 +0)\nout: r0 = 0\nexit"),
+    ("mixed-memory-and-context", TC, f"*(u32 *)(r10 -4) = 0\nr6 = r1\nr7 = r10\nr7 += -4\n{_RANDOM} if r0 == 0 goto at\nr7 = r6\nat: r1 = *(u32 *)(r7 +0)\nr0 = 0\nexit"),
     # returns
     ("ret-cgroup-ok", CGROUP_SKB, "r0 = 1\nexit"),
     ("ret-cgroup-4", CGROUP_SKB, "r0 = 4\nexit"),

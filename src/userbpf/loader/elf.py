@@ -22,7 +22,10 @@ R_BPF_64_32: Final = 10
 
 @dataclass(slots=True)
 class Symbol:
-    """`section` is a section index; `kind` FUNC, OBJECT, SECTION or NOTYPE; `bind` LOCAL, GLOBAL or WEAK."""
+    """`section` is a section index; `kind` FUNC, OBJECT, SECTION or NOTYPE; `bind` LOCAL, GLOBAL or WEAK.
+
+    `hidden`: not seen outside of the object (`__hidden`), whatever `bind` says.
+    """
 
     name: str
     kind: str
@@ -30,6 +33,7 @@ class Symbol:
     section: int
     value: int
     size: int
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -125,5 +129,6 @@ def _symbols(raw: list[Any]) -> list[Symbol]:
         index = shndx if isinstance(shndx, int) else 0 if shndx == "SHN_UNDEF" else -1
         kind = str(s["st_info"]["type"]).removeprefix("STT_")
         bind = str(s["st_info"]["bind"]).removeprefix("STB_")
-        out.append(Symbol(s.name, kind, bind, index, s["st_value"], s["st_size"]))
+        hidden = s["st_other"]["visibility"] in ("STV_HIDDEN", "STV_INTERNAL")
+        out.append(Symbol(s.name, kind, bind, index, s["st_value"], s["st_size"], hidden))
     return out

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Final
 
 from userbpf.abi.consts import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG
 from userbpf.abi.enums import MapType
-from userbpf.btf import Array, Btf, DataSec, FuncProto, Member, Ptr, Struct, Var
+from userbpf.btf import Array, Btf, DataSec, Enum, Func, FuncProto, Member, Ptr, Struct, Var
 from userbpf.errors import BtfError, ObjectError
 from userbpf.loader.blueprint import DataPlan, MapPlan, Variable
 from userbpf.loader.elf import Elf, ElfSection, Symbol
@@ -23,6 +24,8 @@ NUMBERS: Final = {
 }
 IGNORED: Final = ("numa_node",)
 MAX_SLOTS: Final = 65536
+STATIC: Final = 0
+GLOBAL: Final = 1
 
 
 def declared_maps(elf: Elf, btf: Btf | None, name: str) -> dict[str, MapPlan]:
@@ -54,8 +57,10 @@ def declared_maps(elf: Elf, btf: Btf | None, name: str) -> dict[str, MapPlan]:
 
 
 def number_of(btf: Btf, m: Member) -> int:
-    """The n of `int (*name)[n]`."""
+    """The n of `int (*name)[n]`, or of `enum { unique = n } name`, which holds 64 bits."""
     pointer = btf.resolve(m.type)
+    if isinstance(pointer, Enum) and pointer.values:
+        return pointer.values[0][1]
     target = btf.resolve(pointer.type) if isinstance(pointer, Ptr) else None
     if not isinstance(target, Array):
         raise BtfError(f"{m.name} is not declared with __uint")
@@ -85,7 +90,16 @@ def map_of(btf: Btf, definition: Struct, name: str) -> MapPlan:
             raise BtfError(f"unknown property {m.name}")
     if plan.map_type == MapType.PERF_EVENT_ARRAY and not plan.max_entries:
         plan.max_entries = 1
+    if plan.map_type in (MapType.RINGBUF, MapType.USER_RINGBUF):
+        plan.max_entries = ring_size(plan.max_entries)
     return plan
+
+
+def ring_size(wanted: int) -> int:
+    """The next size that a ring buffer can have: a power of two of pages. As it is where there is none."""
+    pages = -(-wanted // mmap.PAGESIZE)
+    size = mmap.PAGESIZE << max(pages - 1, 0).bit_length()
+    return size if wanted and size < 1 << 32 else wanted
 
 
 def _inner(btf: Btf, m: Member, name: str) -> MapPlan | None:
@@ -141,7 +155,7 @@ def data_sections(elf: Elf, btf: Btf | None, object_name: str) -> dict[str, Data
             4,
             len(section.data),
             1,
-            BPF_F_MMAPABLE | (BPF_F_RDONLY_PROG if read_only else 0),
+            (BPF_F_MMAPABLE if _is_shared(elf, btf, section, sec) else 0) | (BPF_F_RDONLY_PROG if read_only else 0),
             btf_value_type_id=sec.id if sec is not None else 0,
         )
         data = DataPlan(section.name, plan, bytearray(section.data), read_only)
@@ -154,6 +168,33 @@ def data_sections(elf: Elf, btf: Btf | None, object_name: str) -> dict[str, Data
                     )
         out[section.name] = data
     return out
+
+
+def settle_functions(elf: Elf, btf: Btf) -> None:
+    """What the types say of functions, as Linux takes it: hidden ones are checked where they are called, like static ones,
+
+    and each parameter has a name, which compilers leave out where a function has no body in C.
+    """
+    hidden = {s.name for s in elf.symbols if s.hidden and s.kind == "FUNC"}
+    for t in btf.types:
+        if not isinstance(t, Func):
+            continue
+        if t.name in hidden and t.linkage == GLOBAL:
+            t.linkage = STATIC
+        proto = btf.by_id(t.type)
+        for number, param in enumerate(proto.params if isinstance(proto, FuncProto) else ()):
+            param.name = param.name or (f"arg{number}" if param.type else "")
+
+
+def _is_shared(elf: Elf, btf: Btf | None, section: ElfSection, sec: DataSec | None) -> bool:
+    """Whether clients see the variables of a section. Those of `.data.x` whose variables are all private, they do not.
+
+    Linux gives objects such as locks and trees no place in memory that clients write.
+    """
+    if btf is None or sec is None or section.name.count(".") < 2:
+        return True
+    seen = {s.name for s in elf.symbols if s.section == section.index and s.bind != "LOCAL" and not s.hidden}
+    return any(btf.by_id(item.type).name in seen for item in sec.vars)
 
 
 def place_variables(elf: Elf, btf: Btf) -> None:

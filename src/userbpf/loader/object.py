@@ -17,7 +17,7 @@ from userbpf.client.progs import Prog
 from userbpf.client.transport import Buffer, Client, connect
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.insn import encode
-from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan
+from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan, Variable
 from userbpf.loader.externs import attach_target, kernel_types, link
 from userbpf.loader.open import open_plan
 from userbpf.spec.profiles import profile
@@ -64,28 +64,38 @@ class Variables(MutableMapping[str, Any]):
         self._data = data
         self._codecs = codecs
         self._memory: mmap.mmap | None = None
+        self._private = False
 
     def attach(self, fd: int) -> None:
         """From now on the variables are those in the map, which is mapped as libbpf does: each is written by itself."""
+        if not self._data.plan.map_flags & BPF_F_MMAPABLE:
+            self._private = True
+            return
         size = -(-self._data.plan.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
         access = mmap.PROT_READ if self._data.read_only else mmap.PROT_READ | mmap.PROT_WRITE
         self._memory = mmap.mmap(fd, size, mmap.MAP_SHARED, access)
 
     def detach(self) -> None:
         """Keep the last values and let go of the map."""
+        self._private = False
         if self._memory is not None:
             self._data.content[:] = self._memory[: len(self._data.content)]
             self._memory.close()
             self._memory = None
 
     def __getitem__(self, name: str) -> Any:
-        v = self._data.variables[name]
+        v = self._variable(name)
         memory = self._data.content if self._memory is None else self._memory
         content = bytes(memory[v.off : v.off + v.size])
         return self._codecs.of(v.type_id).decode(content) if self._codecs and v.type_id else content
 
+    def _variable(self, name: str) -> Variable:
+        if self._private:
+            raise UserbpfError(f"{name} belongs to the programs alone: all of section {self._data.section} is private")
+        return self._data.variables[name]
+
     def __setitem__(self, name: str, value: Any) -> None:
-        v = self._data.variables[name]
+        v = self._variable(name)
         new = self._codecs.of(v.type_id).encode(value) if self._codecs and v.type_id else bytes(value)
         if len(new) != v.size:
             raise ValueError(f"{name}: {len(new)} bytes for {v.size}")

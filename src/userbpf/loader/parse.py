@@ -23,7 +23,7 @@ from userbpf.loader.core import CoreTarget, relocate
 from userbpf.loader.elf import Elf, ElfSection, Relocation, Symbol, read_elf
 from userbpf.loader.externs import KSYMS, settle_ksyms
 from userbpf.loader.legacy import SECTION as LEGACY_MAPS
-from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables
+from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables, settle_functions
 from userbpf.spec.sections import Section, section_of
 
 ProgTypes = Mapping[str, ProgType]
@@ -76,6 +76,7 @@ class _Object:
             externs = self.btf.find(KSYMS, DataSec)
             self.ksyms = {self.btf.by_id(v.type).name for v in externs.vars} if externs is not None else set()
             settle_ksyms(self.btf)
+            settle_functions(self.elf, self.btf)
             place_variables(self.elf, self.btf)
             ext = self.elf.named(".BTF.ext")
             if ext is not None:

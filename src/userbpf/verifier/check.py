@@ -50,11 +50,11 @@ from userbpf.verifier.regs import (
     MAP_VALUE,
     NOT_INIT,
     SCALAR,
+    SOCK_TYPES,
     ST_DYNPTR,
     STACK,
     UNINIT,
     UNKNOWN_REG,
-    XDP_SOCK,
     ZERO,
     Reg,
     known,
@@ -638,7 +638,7 @@ class Checker:
         """One instruction may not work on context (or sockets) on one path and on memory on another."""
         kind = reg[0]
         fact = self.facts[pc]
-        if fact is not None and fact.ptr is PtrKind.MIXED and (kind == CTX or SCALAR < kind <= XDP_SOCK):
+        if fact is not None and fact.ptr is PtrKind.MIXED and (kind == CTX or kind in SOCK_TYPES):
             results.check_mixed(self, pc)
 
     # --- facts --------------------------------------------------------------------------------------------------------------

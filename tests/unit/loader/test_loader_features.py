@@ -468,3 +468,60 @@ def test_maps_from_before_btf(source: Sources, transport: str) -> None:
         source.open(
             'struct { int a, b; } m __attribute__((section("maps"), used)) = {1};SEC("xdp") int f(void *c) { return 2; }'
         )
+
+
+def test_sections_that_belong_to_the_programs(source: Sources, transport: str) -> None:
+    obj = source.open(
+        """
+        struct bpf_spin_lock_pair { struct bpf_spin_lock lock; int count; };
+        __attribute__((section(".bss.mine"), visibility("hidden"))) struct bpf_spin_lock_pair mine;
+        __attribute__((section(".bss.ours"))) int ours;
+        SEC("tc") int f(struct __sk_buff *c)
+        {
+            bpf_spin_lock(&mine.lock);
+            mine.count++;
+            bpf_spin_unlock(&mine.lock);
+            return ++ours;
+        }"""
+    )
+    with obj.load(transport):
+        assert obj.progs["f"].run(PACKET).retval == 1
+        assert obj.data[".bss.ours"]["ours"] == 1
+        with pytest.raises(UserbpfError, match=r"all of section \.bss\.mine is private"):
+            print(obj.data[".bss.mine"]["mine"])
+
+
+def test_ring_buffers_have_the_next_size_that_fits(source: Sources, transport: str) -> None:
+    obj = source.open(
+        """
+        struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 5000); } ring SEC(".maps");
+        SEC("xdp") int f(struct xdp_md *ctx) { return bpf_ringbuf_query(&ring, 1); }"""
+    )
+    with obj.load(transport):
+        assert obj.progs["f"].run(PACKET).retval == 8192
+
+
+def test_hidden_functions_are_checked_where_they_are_called(source: Sources, transport: str) -> None:
+    """A global function would have to be right for any argument."""
+    obj = source.open(
+        """
+        char table[16];
+        __attribute__((noinline, visibility("hidden"))) int at(int index) { return table[index]; }
+        SEC("xdp") int f(struct xdp_md *ctx) { return at(bpf_get_prandom_u32() & 15) + 3; }"""
+    )
+    with obj.load(transport):
+        assert obj.progs["f"].run(PACKET).retval == 3
+
+
+def test_parameters_without_names(source: Sources, transport: str) -> None:
+    """Compilers leave out the names of parameters where a function has no body in C; Linux wants them."""
+    obj = source.open(
+        """
+        __attribute__((naked, noinline)) static int three(void *first, int second)
+        {
+            asm volatile("r0 = 3; exit;");
+        }
+        SEC("xdp") int f(struct xdp_md *ctx) { return three(ctx, 2); }"""
+    )
+    with obj.load(transport):
+        assert obj.progs["f"].run(PACKET).retval == 3
