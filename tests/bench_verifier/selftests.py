@@ -1,6 +1,6 @@
 """Linux's own verifier selftests, run in place from a checkout outside of the repository, on both verifiers.
 
-cd tests && python -m bench_verifier.selftests DIR|FILE.o ... [--only WORD] [--json FILE] [-v]
+cd tests && python -m bench_verifier.selftests DIR|FILE.o ... [--only WORD] [--json FILE] [-v] [--jobs N]
 
 The objects are compiled `progs/*.c` whose expectations stand in BTF declaration tags (`comment:test_expect_...`). Each program is
 loaded by userbpf and by the running Linux; Linux's answer is the truth, the file's expectation is looked for in both logs:
@@ -24,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from bench_verifier.objects import Outcome, last_message, objects, outcome_of
+from bench_verifier.pool import TooLong, limit, over
 from userbpf.abi import consts
 from userbpf.btf import Btf, DeclTag, Func
 from userbpf.errors import BpfError, UserbpfError
 from userbpf.loader import Object
 
 PREFIX = "comment:test_"
+SECONDS = 30.0
 EXPECTED = re.compile(r"expect_msg=(?:\d+=)?(.*)", re.S)
 FLAGS = {name: value for name, value in vars(consts).items() if name.startswith("BPF_F_")}
 
@@ -86,13 +88,18 @@ class Answer:
 def ask(obj: Object, name: str, want: Expectation) -> Answer:
     """One program on the transport that the object is loaded on."""
     try:
-        prog = obj.load_prog(name, max(want.log_level, 1), want.prog_flags)
+        with limit(SECONDS):
+            prog = obj.load_prog(name, max(want.log_level, 1), want.prog_flags)
         log = prog.log or ""
         return Answer(outcome_of(log, Outcome()), log)
     except BpfError as e:
         return Answer(outcome_of(e.log or "", Outcome("prog", e.errno or -1, last_message(e))), e.log or "")
     except UserbpfError as e:
         return Answer(Outcome("open", 0, str(e)))
+    except TooLong as e:
+        return Answer(Outcome("time", -1, str(e)))
+    except Exception as e:  # a crash is an answer like any other here
+        return Answer(Outcome("crash", -1, f"{type(e).__name__}: {e}"))
 
 
 def compare(theirs: Answer, mine: Answer, want: Expectation) -> dict[str, Any]:
@@ -152,14 +159,14 @@ def main(argv: list[str]) -> int:
     options.add_argument("where", nargs="+")
     options.add_argument("--only", default="")
     options.add_argument("--json", dest="json_path")
+    options.add_argument("--jobs", type=int, default=1, help="processes; 0: one for each CPU")
     options.add_argument("-v", "--verbose", action="store_true", help="show each difference")
     args = options.parse_args(argv)
     everything: list[dict[str, Any]] = []
     print(f"{'object':38} {'verdict':>9} {'message':>9} {'expected':>9} {'count':>9}")
-    for path in objects(args.where):
-        if args.only not in path.name:
-            continue
-        rows = [row | {"object": path.stem} for row in run(path)]
+    paths = [path for path in objects(args.where) if args.only in path.name]
+    for path, told in over(run, paths, args.jobs):
+        rows = [row | {"object": path.stem} for row in told]
         everything += rows
         print(
             f"{path.stem:38} " + " ".join(f"{share(rows, k):>9}" for k in ("verdict", "message", "expected", "count"))
@@ -173,12 +180,12 @@ def main(argv: list[str]) -> int:
                     sep="\n      ! ",
                 )
         sys.stdout.flush()
-    told = [r for r in everything if r.get("verdict") is not None]
+    asked = [r for r in everything if r.get("verdict") is not None]
     print(
-        f"\n{len(told)} programs:",
-        ", ".join(f"{k} {share(told, k)}" for k in ("verdict", "message", "expected", "count")),
+        f"\n{len(asked)} programs:",
+        ", ".join(f"{k} {share(asked, k)}" for k in ("verdict", "message", "expected", "count")),
     )
-    print(f"false accepts: {sum(bool(r.get('false_accept')) for r in told)}")
+    print(f"false accepts: {sum(bool(r.get('false_accept')) for r in asked)}")
     if args.json_path:
         Path(args.json_path).write_text("".join(json.dumps(row) + "\n" for row in everything))
     return 0
