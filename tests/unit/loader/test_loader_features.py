@@ -16,7 +16,6 @@ from userbpf.kernel import Kernel
 from userbpf.loader import Object
 from userbpf.loader.compile import compile_source
 from userbpf.loader.maps import section_map_name
-from userbpf.syscall import Kernel
 
 HEAD = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_core_read.h>\n"
 TAIL = '\nchar LICENSE[] SEC("license") = "GPL";\n'
