@@ -147,7 +147,10 @@ def _name_of(feature: str) -> str:
 
 def library_path() -> str | None:
     """The file of llvmlite's library, found without importing it."""
-    spec = importlib.util.find_spec("llvmlite")
+    try:
+        spec = importlib.util.find_spec("llvmlite")
+    except (ImportError, ValueError):
+        return None
     if spec is None or not spec.origin:
         return None
     name = {"darwin": "libllvmlite.dylib", "win32": "llvmlite.dll"}.get(sys.platform, "libllvmlite.so")

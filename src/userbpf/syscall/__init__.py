@@ -10,13 +10,14 @@ from __future__ import annotations
 import ctypes
 import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
 from userbpf.abi.enums import Cmd
 from userbpf.abi.layout import Layout
 from userbpf.abi.perf import PERF_ATTR_SIZE_VER0
-from userbpf.errors import BpfError
+from userbpf.errors import BpfError, NativeError
 from userbpf.kernel.machine import Kernel, default_kernel
 from userbpf.kernel.usermem import own_memory
 from userbpf.native import callable as callable_
@@ -59,7 +60,8 @@ def ready() -> None:
     """Import and make now what every program needs, so that the first BPF_PROG_LOAD does not wait for it (50 ms)."""
     for name in PATH_OF_A_PROGRAM:
         importlib.import_module(name)
-    callable_.prepare(2, False)  # a program: context and run context
+    with suppress(NativeError, OSError):  # where nothing can be compiled, the first program says so
+        callable_.prepare(2, False)  # a program: context and run context
     own_memory()  # on a machine with no machine code in the cache yet, this brings LLVM
     for cmd in FIRST:
         attr = COMMANDS[cmd].attr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from typing import Any
 
 import llvmlite
@@ -102,3 +105,25 @@ def test_another_version_goes_through_llvmlite(monkeypatch: pytest.MonkeyPatch) 
         assert objects.emit_object(TEXT, 1)[:4] == b"\x7fELF"
     finally:
         compiler.cache_clear()
+
+
+WITHOUT = """
+import sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "llvmlite":
+            raise ModuleNotFoundError("No module named 'llvmlite'")
+sys.meta_path.insert(0, Nothing())
+import userbpf
+bpf = userbpf.bpf  # to have it is no error
+try:
+    bpf(0, bytearray(b"\\2\\0\\0\\0\\4\\0\\0\\0\\10\\0\\0\\0\\1\\0\\0\\0"))
+except userbpf.NativeError as e:
+    print(e)
+"""
+
+
+def test_without_llvmlite_the_first_compilation_says_so() -> None:
+    env = {**os.environ, "USERBPF_CACHE": "off", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", WITHOUT], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "compiling needs llvmlite: No module named 'llvmlite'", done.stderr
