@@ -182,6 +182,12 @@ def _map_shapes(btf: Btf) -> dict[str, tuple[int, int, int, int, int]]:
             assert isinstance(pointer, Ptr)
             target = btf.resolve(pointer.type)
             fields[member.name] = target.nelems if isinstance(target, Array) else btf.size_of(pointer.type)
-        shape = (fields["type"], fields["key"], fields["value"], fields["max_entries"], fields.get("map_flags", 0))
+        shape = (
+            fields["type"],
+            fields.get("key", 0),
+            fields["value"],
+            fields["max_entries"],
+            fields.get("map_flags", 0),
+        )
         out[var.name] = shape
     return out

@@ -94,6 +94,7 @@ def routes() -> Entries:
             yield "routes", struct.pack("<I", length) + addr.to_bytes(4, "big"), struct.pack("<Q", word)
 
 
+EVER_NEW = struct.pack("<II", 12345, 0xFFFFFFFF) + bytes(56)
 GENERATED = struct.pack("<II", 12345, 0xFFFF) + bytes(56)
 
 TABLE = [
@@ -113,7 +114,11 @@ TABLE = [
     Case("hash lookup, 64k flows", "hash.c", flow_packet(FLOWS - 1), flows(FLOWS - 1), native=False),
     Case("hash lookup and update, 1 flow", "hash_update.c", flow_packet(0), flows(0), native=False),
     Case("hash lookup and update, 64k flows", "hash_update.c", flow_packet(FLOWS - 1), flows(FLOWS - 1), native=False),
+    Case("LRU lookup, 1 flow", "lru.c", flow_packet(0), flows(0), native=False),
+    Case("LRU lookup, 64k flows", "lru.c", flow_packet(FLOWS - 1), flows(FLOWS - 1), native=False),
+    Case("LRU of 16k, a new flow every run", "lru_churn.c", EVER_NEW, native=False),
     Case("LPM, 10k prefixes", "lpm.c", GENERATED, routes, native=False),
+    Case("queue, push and pop", "queue.c", GENERATED, native=False),
     Case("16 tail calls, constant index", "tail.c", bytes(64), native=False, itself="programs"),
     Case("16 tail calls, dynamic index", "tail_dynamic.c", bytes(64), native=False, itself="programs"),
 ]

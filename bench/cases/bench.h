@@ -38,12 +38,15 @@ struct xdp_md {
 #define __uint(name, value) int (*name)[value]
 #define __type(name, value) __typeof__(value) *name
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_LPM_TRIE = 11 };
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_LRU_HASH = 9,
+       BPF_MAP_TYPE_LPM_TRIE = 11, BPF_MAP_TYPE_QUEUE = 22 };
 enum { BPF_F_NO_PREALLOC = 1 };
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
+static long (*const bpf_map_push_elem)(void *map, const void *value, u64 flags) = (void *)87;
+static long (*const bpf_map_pop_elem)(void *map, void *value) = (void *)88;
 static long (*const bpf_tail_call)(void *ctx, void *prog_array, u32 index) = (void *)12;
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

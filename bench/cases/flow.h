@@ -1,6 +1,10 @@
 /* A flow's key, of which the packet holds one and the generator makes 64k. */
 #include "bench.h"
 
+#ifndef FLOWS_TYPE
+#define FLOWS_TYPE BPF_MAP_TYPE_HASH
+#endif
+
 struct flow {
 	u32 saddr, daddr;
 	u16 sport, dport;
@@ -18,7 +22,7 @@ static inline void flow_of(u8 *p, struct flow *key)
 }
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, FLOWS_TYPE);
 	__uint(max_entries, 131072);
 	__type(key, struct flow);
 	__type(value, u64);
