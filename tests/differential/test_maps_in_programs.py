@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from bpfcalls import Buf, Calls, calls_of, u32, u64
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.btf.builder import Builder
+from userbpf.client.maps import Map
+from userbpf.client.transport import Client
 from userbpf.isa.asm import assemble
 from userbpf.kernel import Kernel
 from userbpf.syscall import dispatch
@@ -297,3 +300,147 @@ def test_a_lookup_of_lru_counts_as_use(machine: Calls) -> None:
     keys = [struct.unpack("<I", key)[0] for key in machine.keys(fd)]
     assert 7 in keys and 256 <= len(keys) <= 512
     assert len(set(keys) & set(range(2700, 3000))) > 200
+
+
+DRAIN = """
+    *(u64 *)(r10 -8) = 0
+    *(u64 *)(r10 -16) = 0
+    r1 = map_fd {fd} ll
+    r2 = func add ll
+    r3 = r10
+    r3 += -8
+    r4 = {flags}
+    call bpf_user_ringbuf_drain
+    r7 = r0
+    r1 = map_fd {sums} ll
+    r2 = r10
+    r2 += -16
+    r3 = r10
+    r3 += -8
+    r4 = 0
+    call bpf_map_update_elem
+    r0 = r7
+    exit
+add:
+    r6 = r2
+    r3 = r1
+    r4 = 0
+    r5 = 0
+    r1 = r10
+    r1 += -8
+    r2 = 8
+    *(u64 *)(r10 -8) = 0
+    call bpf_dynptr_read
+    if r0 != 0 goto long
+    r1 = *(u64 *)(r10 -8)
+    r2 = *(u64 *)(r6 +0)
+    r2 *= 3
+    r2 += r1
+    *(u64 *)(r6 +0) = r2
+    r0 = 0
+    if r1 != 99 goto on
+    r0 = 1
+on:
+    exit
+long:
+    r2 = 1000
+    *(u64 *)(r6 +0) = r2
+    r0 = 0
+    exit
+"""
+
+
+def drained(calls: Calls, ring: int, flags: int = 0) -> tuple[int, int]:
+    """What bpf_user_ringbuf_drain returns, and what the callback made of the records."""
+    sums = calls.map(T.ARRAY, 4, 8, 1)
+    prog = load_with_callback(calls, DRAIN.format(fd=ring, sums=sums, flags=flags))
+    retval = calls.test_run(prog)[0].retval
+    calls.close(prog)
+    total = int.from_bytes(calls.lookup(sums, u32(0)), "little")
+    calls.close(sums)
+    return retval - (1 << 32) if retval >> 31 else retval, total
+
+
+class Writer:
+    """The user's side of a user ring buffer, by hand."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        page = mmap.PAGESIZE
+        self.size = size
+        self.consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ)
+        self.shared = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, offset=page)
+        self.at = 0
+
+    def put(self, record: bytes, length: int | None = None, flags: int = 0) -> None:
+        header = mmap.PAGESIZE + self.at % self.size
+        self.shared[header : header + 8] = struct.pack("<II", flags | (len(record) if length is None else length), 0)
+        self.shared[header + 8 : header + 8 + len(record)] = record
+        self.move(len(record) + 8 + 7 & ~7)
+
+    def move(self, count: int) -> None:
+        self.at += count
+        self.shared[:8] = u64(self.at)
+
+    def read_so_far(self) -> int:
+        return int.from_bytes(self.consumer[:8], "little")
+
+
+def test_records_from_user_space(machine: Calls) -> None:
+    ring = machine.map(T.USER_RINGBUF, 0, 0, 4096)
+    writer = Writer(ring, 4096)
+    assert drained(machine, ring) == (0, 0)
+    for n in (1, 2, 3):
+        writer.put(u64(n))
+    assert drained(machine, ring) == (3, 18)
+    assert writer.read_so_far() == writer.at == 48
+    assert drained(machine, ring, 4) == (-22, 0)
+    writer.put(u64(5))
+    writer.put(u64(6), flags=1 << 30)  # discarded
+    writer.put(u64(7))
+    writer.put(u64(8), flags=1 << 31)  # not finished
+    writer.put(u64(9))
+    assert drained(machine, ring) == (2, 22)
+    assert writer.read_so_far() == 96
+    writer.shared[mmap.PAGESIZE + 96 : mmap.PAGESIZE + 100] = u32(8)  # now it is
+    assert drained(machine, ring, 3) == (2, 33)
+    for n in (99, 4):
+        writer.put(u64(n))
+    assert drained(machine, ring) == (1, 99)  # the callback may stop
+    assert drained(machine, ring) == (1, 4)
+    writer.put(b"abc")
+    assert drained(machine, ring) == (1, 1000)  # shorter than what is read
+
+
+def test_user_records_wrap(machine: Calls) -> None:
+    ring = machine.map(T.USER_RINGBUF, 0, 0, 4096)
+    writer = Writer(ring, 4096)
+    for n in range(40):
+        writer.put(u64(n) + bytes(400))
+        assert drained(machine, ring) == (1, n)
+
+
+@pytest.mark.parametrize(
+    ("length", "moved", "want"), [(8, 12, -22), (64, 16, -22), (5000, 5008, -7), (1 << 29, 16, -22), (0, 8, 1)]
+)
+def test_spoilt_records_from_user_space(machine: Calls, length: int, moved: int, want: int) -> None:
+    ring = machine.map(T.USER_RINGBUF, 0, 0, 4096)
+    writer = Writer(ring, 4096)
+    writer.shared[mmap.PAGESIZE : mmap.PAGESIZE + 8] = struct.pack("<II", length, 0)
+    writer.move(moved)
+    assert drained(machine, ring)[0] == want
+
+
+def test_a_client_writes_records(machine: Calls) -> None:
+    fd = machine.map(T.USER_RINGBUF, 0, 0, 4096)
+    ring = Map(Client(machine.bpf, machine.name, machine.kernel), fd).user_ring()
+    written = 0
+    while ring.write(u64(written) + bytes(392)):
+        written += 1
+    assert written == 10
+    assert drained(machine, fd)[0] == 10
+    for n in range(15):
+        assert ring.write(u64(n) + bytes(100 + n))
+        assert drained(machine, fd) == (1, n)
+    with pytest.raises(ValueError, match="does not fit"):
+        ring.write(bytes(4096))
+    ring.close()

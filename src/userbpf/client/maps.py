@@ -14,6 +14,7 @@ from userbpf.btf import Btf
 from userbpf.btf.values import Codec, Codecs, number, raw
 from userbpf.client.perf import DEFAULT_PAGES, PerfBuffer
 from userbpf.client.transport import Client
+from userbpf.client.userring import UserRing
 from userbpf.errors import BpfError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Map(MutableMapping[Any, Any]):
         self.value_len = self._stride * self.cpus if self.cpus else self.value_size
         self._ring: Ring | None = None
         self._perf: PerfBuffer | None = None
+        self._user_ring: UserRing | None = None
 
     def _codecs(self, btf: Btf | None) -> tuple[Codec, Codec]:
         """How keys and values are read: by BTF where the sizes agree, as integers of 4 bytes for index keys, else bytes."""
@@ -229,6 +231,14 @@ class Map(MutableMapping[Any, Any]):
             self._ring = Ring(self.fd, self.max_entries)
         return self._ring.records()
 
+    def user_ring(self) -> UserRing:
+        """The producer's side of a USER_RINGBUF: `.write(record)`."""
+        if self.map_type != T.USER_RINGBUF:
+            raise TypeError(f"{self.name} is no user ring buffer")
+        if self._user_ring is None:
+            self._user_ring = UserRing(self.fd, self.max_entries)
+        return self._user_ring
+
     # --- perf buffers ------------------------------------------------------------------------------------------------------
 
     @property
@@ -248,6 +258,8 @@ class Map(MutableMapping[Any, Any]):
             self._ring.close()
         if self._perf is not None:
             self._perf.close()
+        if self._user_ring is not None:
+            self._user_ring.close()
 
 
 class Ring:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.engine.env import HelperImpl, HelperMissing
 from userbpf.engine.memory import Region
-from userbpf.engine.walk import E2BIG, EINVAL, WALK_ENTRY
+from userbpf.engine.walk import E2BIG, EINVAL, LOCAL_DYNPTR, WALK_ENTRY
+from userbpf.maps.ringbuf import MAX_SAMPLES, WAKEUP_FLAGS, begin_drain, end_drain, next_sample, pass_sample
 from userbpf.native.intrinsics import call, load32, load64, store64
 from userbpf.native.rt import (
     DESC_FLAGS,
@@ -260,8 +261,44 @@ def _for_each(m: Machine, values: Sequence[int]) -> int:
     return count
 
 
+def _drain(m: Machine, values: Sequence[int]) -> int:
+    """bpf_user_ringbuf_drain(map, callback_fn, callback_ctx, flags)."""
+    desc, address, data, flags, _rest = values
+    if flags & ~WAKEUP_FLAGS:
+        return -EINVAL
+    callback = _callback(m, address)
+    if busy := begin_drain(desc):
+        return busy
+    cells = (ctypes.c_uint64 * 4)()
+    sample = ctypes.addressof(cells)
+    ptr = sample + 16
+    m.memory.add(Region(ptr, 16, PtrKind.MEM, "dynptr of a record", writable=False))
+    result = 0
+    try:
+        for _ in range(MAX_SAMPLES):
+            total = next_sample(desc, sample)
+            if total >> 63:
+                return total
+            if not total:
+                break
+            stop = 0
+            if cells[0]:
+                cells[2], cells[3] = cells[0], cells[1] | LOCAL_DYNPTR
+                result += 1
+                stop = callback(ptr, data)
+                m.memory.remove(cells[0])
+            pass_sample(desc, total)
+            if stop:
+                break
+    finally:
+        m.memory.remove(ptr)
+        end_drain(desc)
+    return result
+
+
 _OWN: Final[dict[HelperId, Callable[[Machine, Sequence[int]], int | None]]] = {
     HelperId.tail_call: _tail_call,
     HelperId.loop: _loop,
     HelperId.for_each_map_elem: _for_each,
+    HelperId.user_ringbuf_drain: _drain,
 }

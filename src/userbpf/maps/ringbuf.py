@@ -18,6 +18,7 @@ from userbpf.maps.locks import acquire, release
 from userbpf.native import (
     NativeFn,
     Sym,
+    atomic_load32,
     atomic_load64,
     atomic_store64,
     atomic_xchg32,
@@ -27,13 +28,18 @@ from userbpf.native import (
     native,
     neg,
     store32,
+    store64,
 )
 from userbpf.native.region import PAGE
 from userbpf.native.rt import DESC_BASE, DESC_MAX_ENTRIES
 
 EINVAL = errno.EINVAL
 EAGAIN = errno.EAGAIN
+E2BIG = errno.E2BIG
+EBUSY = errno.EBUSY
 HEADER: Final = 8
+MAX_DYNPTR: Final = (1 << 24) - 1  # bytes that a dynptr can be of
+MAX_SAMPLES: Final = 128 * 1024  # records that one bpf_user_ringbuf_drain takes at most
 BUSY: Final = 0x80000000
 DISCARD: Final = 0x40000000
 PRODUCER: Final = PAGE
@@ -183,6 +189,65 @@ class RingbufMap(Map):
 
     def delete(self, key: bytes) -> None:
         raise fail(ENOTSUPP)
+
+
+# --- records from user space ---------------------------------------------------------------------------------------------
+
+
+@native
+def begin_drain(desc: int) -> int:
+    """Take the reader's side of a USER_RINGBUF; -EBUSY where somebody has it."""
+    if atomic_xchg32(load64(desc + DESC_PRIVATE), 1):
+        return neg(EBUSY)
+    return 0
+
+
+@native
+def end_drain(desc: int) -> int:
+    """Give it back."""
+    release(load64(desc + DESC_PRIVATE))
+    return 0
+
+
+@native
+def next_sample(desc: int, out: int) -> int:
+    """The next record: bytes to the one behind it, its address to *out (0: to be passed over) and its length to *(out + 8).
+
+    0 where there is none, or it is not finished yet. User space writes header and position, so nothing in them is
+    believed: -EINVAL for what does not fit together, -E2BIG for a record longer than the ring or a dynptr.
+    """
+    base = load64(desc + DESC_BASE)
+    size = load32(desc + DESC_MAX_ENTRIES)
+    produced = atomic_load64(base + PRODUCER)
+    if produced & 7:
+        return neg(EINVAL)
+    consumed = load64(base)
+    if consumed >= produced:
+        return 0
+    header = base + DATA + (consumed & (size - 8))
+    head = atomic_load32(header)
+    length = head & ~(BUSY | DISCARD) & 0xFFFFFFFF
+    total = (length + HEADER + 7) & 0xFFFFFFFFFFFFFFF8
+    if total > produced - consumed:
+        return neg(EINVAL)
+    if total > size or length > MAX_DYNPTR:
+        return neg(E2BIG)
+    store64(out, 0)
+    store64(out + 8, length)
+    if head & DISCARD:
+        return total
+    if head & BUSY:
+        return 0
+    store64(out, header + HEADER)
+    return total
+
+
+@native
+def pass_sample(desc: int, total: int) -> int:
+    """The reader has done with the record it was at."""
+    base = load64(desc + DESC_BASE)
+    atomic_store64(base, load64(base) + total)
+    return 0
 
 
 class UserRingbufMap(RingbufMap):

@@ -415,6 +415,7 @@ _ROWS: Final = (
         lookup="none",
         mmap=True,
         sleepable=True,
+        status="run",
     ),
     MapRow(
         _T.CGRP_STORAGE,

@@ -12,7 +12,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.engine import legacy
 from userbpf.engine.env import Binding, HelperImpl, HelperMissing
 from userbpf.engine.jit.flow import call_arity
-from userbpf.engine.walk import for_each, loop
+from userbpf.engine.walk import drain, for_each, loop
 from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
 from userbpf.native.rt import DESC_MAX_ENTRIES, DESC_PROGS, RT_TAIL_CALLS, TAIL_CALL_LIMIT
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _OWN: Final = {
     HelperId.loop: Binding(loop, {}, (1, 2, 3, 4)),
     HelperId.for_each_map_elem: Binding(for_each, {}, (1, 2, 3, 4)),
+    HelperId.user_ringbuf_drain: Binding(drain, {}, (1, 2, 3, 4)),
 }
 
 
