@@ -78,6 +78,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         attach_prog=target.prog,
         vmlinux=kernel.vmlinux,
         has_symbol=kernel.has_symbol,
+        nr_cpus=kernel.ncpu,
     )
     try:
         loading.read_btf(request, out)

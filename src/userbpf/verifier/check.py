@@ -43,14 +43,12 @@ from userbpf.verifier.loops import Loops
 from userbpf.verifier.maps import MapUse
 from userbpf.verifier.regs import (
     ADD_CONST,
-    CTX,
     CTX_REG,
     FUNC,
     MAP_PTR,
     MAP_VALUE,
     NOT_INIT,
     SCALAR,
-    SOCK_TYPES,
     ST_DYNPTR,
     STACK,
     UNINIT,
@@ -170,6 +168,7 @@ class Checker:
 
         n = len(self.insns)
         self.facts: list[Fact | None] = [None] * n
+        self.through = [0] * n  # the type of pointer that each access went through first
         self.seen = bytearray(n)
         self.changes_packet = False
         self.may_sleep = False
@@ -637,9 +636,10 @@ class Checker:
     def same_pointer(self, pc: int, reg: Reg) -> None:
         """One instruction may not work on context (or sockets) on one path and on memory on another."""
         kind = reg[0]
-        fact = self.facts[pc]
-        if fact is not None and fact.ptr is PtrKind.MIXED and (kind == CTX or kind in SOCK_TYPES):
-            results.check_mixed(self, pc)
+        before = self.through[pc]
+        if before == kind:
+            return
+        self.through[pc] = kind if not before else results.another_pointer(self, pc, before, kind)
 
     # --- facts --------------------------------------------------------------------------------------------------------------
     def fact_access(self, pc: int, kind: PtrKind, use: MapUse | None, off: int | None) -> None:

@@ -11,7 +11,23 @@ from userbpf.verifier import btf_info, callbacks
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC
 from userbpf.verifier.domain import bounds_text
-from userbpf.verifier.regs import CTX_REG, NOT_INIT, SCALAR, Reg, type_name
+from userbpf.verifier.regs import (
+    ARENA,
+    BASE_MASK,
+    BTF_ID,
+    CTX,
+    CTX_REG,
+    MEM,
+    NOT_INIT,
+    SCALAR,
+    SOCK_COMMON,
+    SOCKET,
+    TCP_SOCK,
+    UNTRUSTED,
+    XDP_SOCK,
+    Reg,
+    type_name,
+)
 from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, Reject
 from userbpf.verifier.state import Frame
 
@@ -19,6 +35,7 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
 ENOTSUPP: Final = 524
+LDX: Final = 1
 MAX_STACK: Final = 512
 MAX_FRAMES: Final = 8
 
@@ -161,18 +178,22 @@ def check_depth(ck: Checker) -> None:
 
 # --- facts -----------------------------------------------------------------------------------------------------------------
 
-_FIXED: Final = frozenset((PtrKind.CTX, PtrKind.SOCK, PtrKind.BTF, PtrKind.ARENA))
+_REWRITTEN: Final = frozenset((CTX, SOCKET, SOCK_COMMON, TCP_SOCK, XDP_SOCK, BTF_ID, ARENA))
 
 
 def mix(ck: Checker, pc: int, fact: Fact, kind: PtrKind) -> None:
-    """Another kind of pointer at the same instruction: only plain memory mixes."""
-    if kind in _FIXED or fact.ptr in _FIXED:
-        raise Reject(EINVAL, "same insn cannot be used with different pointers")
-    fact.ptr = PtrKind.MIXED
+    """Another kind of memory at the same instruction; a load that may fail on one path may fail."""
+    fact.ptr = PtrKind.BTF if PtrKind.BTF in (kind, fact.ptr) else PtrKind.MIXED
     fact.map = fact.off = None
 
 
-def check_mixed(ck: Checker, pc: int) -> None:
+def another_pointer(ck: Checker, pc: int, before: int, kind: int) -> int:
+    """One instruction cannot be rewritten for two kinds of structures, or for one and for memory."""
+    if before & BASE_MASK not in _REWRITTEN and kind & BASE_MASK not in _REWRITTEN:
+        return before
+    both = (before & BASE_MASK, kind & BASE_MASK)
+    if ck.insns[pc].code & 7 == LDX and both[0] in (BTF_ID, MEM) and both[1] in (BTF_ID, MEM):
+        return BTF_ID | UNTRUSTED
     raise Reject(EINVAL, "same insn cannot be used with different pointers")
 
 
