@@ -17,6 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 NATIVE_BODIES: dict[HelperId, Any] = {}  # id -> NativeFn(rt, r1..rn)
 PYTHON_BODIES: dict[HelperId, Callable[..., int]] = {}  # id -> f(kernel, rt, r1..r5)
 
+KFUNC_BODIES: dict[str, Any] = {}  # name of a kernel function -> either kind of body
+
 M64 = (1 << 64) - 1
 
 
@@ -37,6 +39,17 @@ def python_body(*ids: HelperId) -> Callable[[F], F]:
     def bind(fn: F) -> F:
         for helper in ids:
             PYTHON_BODIES[helper] = fn
+        return fn
+
+    return bind
+
+
+def kfunc_body(*names: str) -> Callable[[F], F]:
+    """Bind a native or Python function to kernel functions by name: their numbers are those of a kernel's BTF."""
+
+    def bind(fn: F) -> F:
+        for name in names:
+            KFUNC_BODIES[name] = fn
         return fn
 
     return bind

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from userbpf.abi.enums import ProgType
 from userbpf.engine.env import Env
-from userbpf.helpers import bodies
+from userbpf.helpers import bodies, kfuncs
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import MapObj
 from userbpf.native.rt import DESC_ID
@@ -26,6 +26,7 @@ def environment(kernel: Kernel, verified: VerifiedProg, used: Sequence[MapObj]) 
     return Env(
         maps=[obj.map for obj in used],
         helpers=bodies(ProgType(verified.request.prog_type)),
+        kfuncs=kfuncs.of_program(verified),
         kernel=kernel,
         tail_target=tail_target,
     )
