@@ -110,7 +110,11 @@ def kfunc(number: int, after: int) -> Op:
 
     def call(m: Machine) -> int:
         impl = m.env.kfuncs.get(number)
-        m.regs[0] = body(m, impl, f"kernel function {number}", 5, m.regs[1:6], None) & M64
+        values = m.regs[1:6]
+        result = body(m, impl, f"kernel function {number}", 5, values, None) & M64
+        if result and impl is not None and impl.name.startswith("bpf_dynptr_slice"):
+            m.memory.add(Region(result, values[3] & 0xFFFFFFFF, PtrKind.MEM, "slice of a dynptr"))
+        m.regs[0] = result
         m.regs[1:6] = [POISON] * 5
         return after
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from userbpf.abi.enums import ProgType
 from userbpf.engine.env import HelperImpl
 from userbpf.helpers import dynptr, iters, strings
 from userbpf.helpers.base import KFUNC_BODIES, kfunc_body
 from userbpf.native import NativeFn, native, store64
+from userbpf.spec.progs import PROGS
 from userbpf.verifier.api import VerifiedProg
 
 KFUNC_CALL: Final = (0x85, 2)
@@ -49,11 +51,16 @@ def same(rt: int, obj: int) -> int:
 
 
 KFUNC_BODIES.update(dynptr.KFUNCS)
-RUNS: Final = frozenset(KFUNC_BODIES)
+OF_PACKETS: Final = {"bpf_dynptr_from_skb": dynptr.SKB, "bpf_dynptr_from_xdp": dynptr.XDP}
+RUNS: Final = frozenset({*KFUNC_BODIES, *OF_PACKETS})
 
 
-def impl(name: str) -> HelperImpl | None:
+def impl(name: str, prog_type: ProgType) -> HelperImpl | None:
     """How a kernel function runs; None where it does not."""
+    kind = OF_PACKETS.get(name)
+    if kind is not None:
+        consts = {"kind": kind, "rdonly": int(PROGS[prog_type].packet != "rw")}
+        return HelperImpl(fn=dynptr.from_packet, consts=consts, name=name)
     body = KFUNC_BODIES.get(name)
     if body is None:
         return None
@@ -67,9 +74,10 @@ def of_program(verified: VerifiedProg) -> Mapping[int, HelperImpl]:
     numbers = {insn.imm for insn in verified.insns if (insn.code, insn.src) == KFUNC_CALL and not insn.off and insn.imm}
     if not numbers or verified.request.vmlinux is None:
         return {}
+    prog_type = ProgType(verified.request.prog_type)
     btf = verified.request.vmlinux()
     assert btf is not None  # it was verified with it
-    found = {number: impl(btf.by_id(number).name) for number in numbers}
+    found = {number: impl(btf.by_id(number).name, prog_type) for number in numbers}
     return {number: each for number, each in found.items() if each is not None}
 
 

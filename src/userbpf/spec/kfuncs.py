@@ -1,6 +1,6 @@
 """KFUNCS: one row a core kernel function, read from the declarations of `spec.kfunc_rows`.
 
-None runs here yet: `status` is "typed", so a program that calls one is verified, but not run.
+`status` "run" has a body in `helpers`; "typed" means that a program that calls it is verified, but does not run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from userbpf.spec.kfunc_rows import DECLARATIONS
 Status = Literal["run", "typed", "absent"]
 FLAGS: Final = names(
     "acquire release ret_null rcu trusted sleep rcu_protected iter_new iter_next iter_destroy fastcall"
+)
+RUN: Final = names(
+    "bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_iter_bits_new bpf_iter_bits_next bpf_iter_bits_destroy"
+    " bpf_rcu_read_lock bpf_rcu_read_unlock bpf_preempt_disable bpf_preempt_enable bpf_local_irq_save bpf_local_irq_restore"
+    " bpf_cast_to_kern_ctx bpf_rdonly_cast bpf_strcmp bpf_strcasecmp bpf_strlen bpf_strnlen bpf_strchr bpf_strnchr"
+    " bpf_strchrnul bpf_strrchr bpf_strspn bpf_strcspn bpf_strstr bpf_strnstr bpf_dynptr_from_skb bpf_dynptr_from_xdp"
+    " bpf_dynptr_from_skb_meta bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_dynptr_adjust bpf_dynptr_is_null"
+    " bpf_dynptr_is_rdonly bpf_dynptr_size bpf_dynptr_clone bpf_dynptr_copy bpf_dynptr_memset"
 )
 _SUFFIXES: Final = ("sz", "szk", "k", "ign", "uninit", "nullable", "opt", "str", "map", "prog", "alloc", "irq_flag")
 _DECLARATION: Final = re.compile(r"(?P<ret>.*?[ *])(?P<name>\w+)\((?P<params>.*)\);$")
@@ -67,7 +75,8 @@ def parse(text: str, prog_types: frozenset[ProgType]) -> KfuncRow:
         raise ValueError(f"no declaration: {text!r}")
     params = tuple(_param(p) for p in found["params"].split(", ") if p)
     flags = frozenset() if words == "-" else frozenset(words.split(","))
-    return KfuncRow(found["name"], found["ret"].strip(), params, flags, prog_types, declaration)
+    status: Status = "run" if found["name"] in RUN else "typed"
+    return KfuncRow(found["name"], found["ret"].strip(), params, flags, prog_types, declaration, status)
 
 
 KFUNCS: Final[dict[str, KfuncRow]] = {
