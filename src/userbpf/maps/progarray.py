@@ -73,10 +73,11 @@ class ProgArrayMap(Map):
 
     def unknown(self) -> Iterator[tuple[int, int]]:
         """(index, mark) of entries that another process made and this one does not know yet."""
-        for index in range(self.max_entries):
-            number, mark = struct.unpack_from("<II", self.region.map, index * self.stride)
-            if number and index not in self.programs:
-                yield index, mark
+        with memoryview(self.region.map) as whole, whole[: self.max_entries * self.stride] as entries:
+            words = entries.cast("Q").tolist()
+        for index, word in enumerate(words):
+            if word & 0xFFFFFFFF and index not in self.programs:
+                yield index, word >> 32
 
     def clear(self, index: int) -> None:
         """Make an index lead nowhere; ENOENT where it did not lead anywhere."""
