@@ -122,6 +122,40 @@ def test_loop_counter_that_matters_is_counted() -> None:
     assert (err, message) == (13, "invalid write to stack R1 off=0 size=1")
 
 
+def test_what_the_next_round_reads_is_not_forgotten() -> None:
+    """A slot that only the next call of the callback reads was once taken for dead, and a wild index accepted."""
+    rig = Rig()
+    cb = rig.blob.func("cb", STATIC, rig.int, rig.u64, rig.void)
+    text = """
+        *(u64 *)(r10 -8) = 0
+        r1 = 4
+        r2 = func cb ll
+        r3 = r10
+        r3 += -8
+        r4 = 0
+        call bpf_loop
+        r0 = 0
+        exit
+    cb: r3 = *(u64 *)(r2 +0)
+        r6 = r2
+        *(u64 *)(r10 -64) = 0
+        r4 = r10
+        r4 += -64
+        r4 += r3
+        *(u8 *)(r4 +0) = 0
+        call bpf_get_prandom_u32
+        if r0 == 0 goto wild
+        *(u64 *)(r6 +0) = 0
+        goto both
+    wild: *(u64 *)(r6 +0) = 100
+    both: call bpf_get_prandom_u32
+        if r0 == 0 goto last
+    last: r0 = 0
+        exit
+    """
+    assert rig.refused(text, [(10, cb)]) == (13, "invalid write to stack R4 off=36 size=1")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -51,6 +51,8 @@ S64_MIN: Final = -(1 << 63)
 FLOW_KEYS_SIZE: Final = 56
 F_RDONLY_PROG: Final = 1 << 7
 F_WRONLY_PROG: Final = 1 << 8
+# pointers that may be handed to a function at any offset; all others at a fixed one of zero
+PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 
 _LOADED: Final[dict[int, Reg]] = {n: scalar(cast(UNKNOWN_REG[1], n)) for n in (1, 2, 4)} | {8: UNKNOWN_REG}
 _LOADED_SX: Final[dict[int, Reg]] = {n: scalar(sext(UNKNOWN_REG[1], n * 8, True)) for n in (1, 2, 4)}

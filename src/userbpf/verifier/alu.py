@@ -344,7 +344,7 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                 return pc + 1
             # scalar op pointer: addition commutes
             ck.mark_precise(d)
-            regs[d] = pointer_math(ck, d, src, dst[1], op, is64, True)
+            regs[d] = pointer_math(ck, d, src, dst[1], op, is64, True, dst[3])
             return pc + 1
         if src[0] != SCALAR:
             if op == SUB and ck.allow_ptr_leaks:
@@ -352,7 +352,7 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                 return pc + 1
             raise Reject(EACCES, f"R{d} pointer {_OPS[op]} pointer prohibited")
         ck.mark_precise(s)
-        regs[d] = pointer_math(ck, d, dst, regs[s][1], op, is64, False)
+        regs[d] = pointer_math(ck, d, dst, regs[s][1], op, is64, False, regs[s][3])
         return pc + 1
 
     return step
@@ -373,8 +373,10 @@ _MOVABLE: Final = frozenset(
 )
 
 
-def pointer_math(ck: Checker, d: int, ptr: Reg, amount: Val, op: int, is64: bool, swapped: bool) -> Reg:
-    """`ptr op amount`, the result for register d."""
+def pointer_math(
+    ck: Checker, d: int, ptr: Reg, amount: Val, op: int, is64: bool, swapped: bool, distance: int = 0
+) -> Reg:
+    """`ptr op amount`, the result for register d; `distance` of the amount from those it is linked to is judged too."""
     kind = ptr[0]
     if (amount.mask == 0 and (amount.smin != amount.smax or amount.umin != amount.umax)) or (
         amount.smin > amount.smax or amount.umin > amount.umax
@@ -397,7 +399,7 @@ def pointer_math(ck: Checker, d: int, ptr: Reg, amount: Val, op: int, is64: bool
             raise Reject(EACCES, f"R{d} pointer arithmetic on {type_name(kind)} prohibited")
     elif base not in _MOVABLE or (base == FLOW_KEYS and amount.mask):
         raise Reject(EACCES, f"R{d} pointer arithmetic on {type_name(kind)} prohibited")
-    _sane(amount.mask == 0, amount, 0, kind)
+    _sane(amount.mask == 0, amount, distance, kind)
     if op == ADD:
         new = _add(ck, ptr, amount)
     elif op == SUB:

@@ -101,6 +101,7 @@ class ProgBtf:
     funcs: list[FuncBtf] = field(default_factory=list)
     # first instruction -> (file, text, line)
     lines: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)  # the same: (where the file's name is, line)
 
 
 def check_early(ck: Checker) -> None:
@@ -194,6 +195,7 @@ def _lines(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
             elif starts[number] < off:
                 raise Reject(EINVAL, f"missing bpf_line_info for func#{number}")
         found.lines[off] = (file_name, text, line_col >> 10)
+        found.places[off] = (file_off, line_col >> 10)
         previous = off
     if number != len(starts):
         raise Reject(EINVAL, f"missing bpf_line_info for func#{number}")

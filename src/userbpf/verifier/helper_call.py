@@ -110,7 +110,6 @@ ACCEPTS: Final[dict[ArgBase, tuple[int, ...]]] = {
     ArgBase.KPTR_XCHG_DEST: (MAP_VALUE, BTF_ID | ALLOC),
     ArgBase.PTR_TO_DYNPTR: (STACK, DYNPTR),
 }
-_PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 # argument kinds whose checking is not here yet: calls that need them are refused
 UNSUPPORTED: Final = frozenset((ArgBase.PTR_TO_ARENA,))
 
@@ -260,7 +259,7 @@ class Call:
         base = reg[0] & BASE_MASK
         if arg.flags & OBJ_RELEASE and reg[3] and not (base == STACK and arg.base is ArgBase.PTR_TO_DYNPTR):
             raise Reject(EINVAL, f"R{number} must have zero offset when passed to release func or trusted arg to kfunc")
-        if base in _PLAIN_OFFSET:
+        if base in access.PLAIN_OFFSET:
             return
         access.fixed_offset(self.ck, number, reg, base == BTF_ID)
 

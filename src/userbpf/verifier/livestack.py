@@ -206,10 +206,10 @@ class LiveStack:
                 self._ck.log.put(head + text)
 
     @staticmethod
-    def alive(instances: Sequence[tuple[Instance, int]], frameno: int) -> int:
-        """Slots of a frame that are read later, for a state whose frames stand at the given instructions."""
+    def alive(places: Sequence[tuple[int, Instance, int]], frameno: int) -> int:
+        """Slots of a frame that are read later, for a state whose frames (their numbers first) go on at the given instructions."""
         mask = 0
-        for number in range(frameno, len(instances)):
-            instance, pc = instances[number]
-            mask |= instance.live[frameno].get(pc, 0)
+        for number, instance, pc in places:
+            if number >= frameno:
+                mask |= instance.live[frameno].get(pc, 0)
         return mask

@@ -86,7 +86,7 @@ class Loops:
         edge.parent = cur.parent
         edge.equal = old
         edge.pc = pc
-        found.backedges.append(edge)
+        found.backedges.insert(0, edge)  # the latest is settled first
         self.backedges += 1
         ck.count_peak()
 

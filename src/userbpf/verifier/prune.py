@@ -462,7 +462,9 @@ def _clean(ck: Checker, st: State) -> None:
     for number, frame in enumerate(st.frames):
         pc = st.pc if number == last else st.frames[number + 1].callsite
         assert frame.instance is not None
-        places.append((frame.instance, pc if number == last else pc + 1))
+        places.append((number, frame.instance, pc if number == last else pc + 1))
+        if number < last and ck.cfg.callbacks[pc] == 1:
+            places.append((number, frame.instance, pc))  # the callee may be called again from here
         live = ck.cfg.live[pc]
         for i in range(10):
             if not live >> i & 1:

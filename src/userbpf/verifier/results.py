@@ -239,15 +239,15 @@ def name_subprogs(ck: Checker) -> None:
 
 
 def print_line_info(ck: Checker, pc: int) -> None:
-    """The source line, where it changes: another record of the same line is not shown again."""
+    """The source line, where its file or number changes: another record of the same line is not shown again."""
     line = ck.line_of[pc]
     last = ck.last_line
     if line == last or line < 0 or ck.prog_btf is None:
         return
     ck.last_line = line
-    lines = ck.prog_btf.lines
-    if last < 0 or lines[line] != lines[last]:
-        ck.log.put("; " + btf_info.line_text(lines[line]))
+    places = ck.prog_btf.places
+    if last < 0 or places[line] != places[last]:
+        ck.log.put("; " + btf_info.line_text(ck.prog_btf.lines[line]))
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------------
