@@ -207,7 +207,7 @@ class LiveStack:
 
     @staticmethod
     def alive(places: Sequence[tuple[int, Instance, int]], frameno: int) -> int:
-        """Slots of a frame that are read later, for a state whose frames (their numbers first) go on at the given instructions."""
+        """Slots of a frame that are read later, where frames (their numbers first) go on at these instructions."""
         mask = 0
         for number, instance, pc in places:
             if number >= frameno:

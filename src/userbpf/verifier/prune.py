@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import dynptr, iters, precision
 from userbpf.verifier.domain import leq
+from userbpf.verifier.ids import IdMap
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
@@ -57,40 +58,6 @@ WITHIN: Final = 2  # loop states whose precision is not complete: all ranges cou
 
 MAX_BACKEDGE_ROUNDS: Final = 64
 ITER_NEXT: Final = 3  # of Cfg.callbacks
-
-
-class IdMap:
-    """Which id of the present state plays the role of which id of the kept one; one to one."""
-
-    __slots__ = ("back", "forth", "fresh")
-
-    def __init__(self, fresh: int) -> None:
-        self.forth: dict[int, int] = {}
-        self.back: dict[int, int] = {}
-        self.fresh = fresh
-
-    def same(self, old: int, cur: int) -> bool:
-        if (old == 0) != (cur == 0):
-            return False
-        if old == 0:
-            return True
-        seen = self.forth.get(old)
-        if seen is not None:
-            return seen == cur
-        if cur in self.back:
-            return False
-        self.forth[old] = cur
-        self.back[cur] = old
-        return True
-
-    def same_scalar(self, old: int, cur: int) -> bool:
-        """An unlinked scalar relies on no link; one that is linked where the present one is not fits nothing else."""
-        if not old:
-            return True
-        if not cur:
-            self.fresh += 1
-            cur = self.fresh
-        return self.same(old, cur)
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------------
@@ -200,9 +167,7 @@ def _same_reg(old: Reg, cur: Reg, ids: IdMap) -> bool:
         return False
     kind = old[0]
     if kind == SCALAR:
-        if (old[2] ^ cur[2]) & ADD_CONST:
-            return False
-        return ids.same(old[2] & ID_MASK, cur[2] & ID_MASK)
+        return ids.same(old[2], cur[2])  # with what marks a distance, as Linux
     if old[4] != cur[4]:
         mine, other = ref_of(old), ref_of(cur)
         if mine == 0 or other == 0 or not _same_but_ref(old, cur):

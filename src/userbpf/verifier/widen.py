@@ -6,6 +6,7 @@ finds a state that it knows.
 
 from __future__ import annotations
 
+from userbpf.verifier.ids import IdMap
 from userbpf.verifier.regs import SCALAR, ST_SPILL, UNKNOWN_REG, Reg
 from userbpf.verifier.state import State
 
@@ -21,10 +22,11 @@ def previous(st: State | None, cur: State, pc: int) -> State | None:
 
 
 def widen(old: State, cur: State) -> None:
-    """Forget in `cur` what differs from `old` and is not precise there."""
+    """Forget in `cur` what differs from `old` and is not precise there; other ids, one to one, are no difference."""
+    ids = IdMap(0)
     for a, b in zip(old.frames, cur.frames, strict=True):
         for i in range(10):
-            new = _widened(a.regs[i], b.regs[i], a.precise_regs >> i & 1)
+            new = _widened(a.regs[i], b.regs[i], a.precise_regs >> i & 1, ids)
             if new is not b.regs[i]:
                 b.regs[i] = new
         for i, (types, spill) in enumerate(b.stack):
@@ -33,14 +35,14 @@ def widen(old: State, cur: State) -> None:
             before = a.stack[i][1]
             if before is None or a.stack[i][0][7] != ST_SPILL:
                 continue
-            new = _widened(before, spill, a.precise_slots >> i & 1)
+            new = _widened(before, spill, a.precise_slots >> i & 1, ids)
             if new is not spill:
                 b.stack[i] = (types, new)
 
 
-def _widened(old: Reg, cur: Reg, precise: int) -> Reg:
+def _widened(old: Reg, cur: Reg, precise: int, ids: IdMap) -> Reg:
     if old[0] != SCALAR or cur[0] != SCALAR or precise:
         return cur
-    if old[1] is cur[1] and old[2] == cur[2] and old[3] == cur[3]:
+    if old[1] is cur[1] and old[3] == cur[3] and ids.same(old[2], cur[2]):
         return cur
     return UNKNOWN_REG
