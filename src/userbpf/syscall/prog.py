@@ -267,7 +267,7 @@ class _Loading:
         if self.prog_btf.obj is not None:
             request.btf = self.prog_btf.obj.btf
         request.func_info = self.prog_btf.func_pairs()
-        request.line_info = self.prog_btf.line_tuples()
+        request.line_info = self.prog_btf.lines or ()
 
     def program(self, verified: VerifiedProg, record: ProgRecord) -> ProgObj:
         """The object: references to all maps that it uses or that were bound."""

@@ -6,7 +6,7 @@ Records may be longer than this kernel knows if the rest is zero, like an attr. 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from errno import E2BIG, EINVAL, ENOMEM
 from typing import Final
@@ -33,16 +33,45 @@ class ProgBtf:
 
     obj: BtfObj | None = None
     func_info: bytes = b""
-    line_info: bytes = b""
+    lines: LazyLines | None = None
 
     def func_pairs(self) -> list[tuple[int, int]]:
         return list(struct.iter_unpack("<II", self.func_info))
 
-    def line_tuples(self) -> list[tuple[int, int, int, int]]:
-        return list(struct.iter_unpack("<IIII", self.line_info))
-
     def keep(self, record: ProgRecord) -> None:
-        record.func_info, record.line_info = self.func_info, self.line_info
+        record.func_info = self.func_info
+        record.line_info = b"" if self.lines is None else bytes(self.lines.seen)
+
+
+class LazyLines(Collection[tuple[int, int, int, int]]):
+    """line_info as the verifier goes over it, once: a record that is wrong is met before a later one that cannot be read."""
+
+    def __init__(self, kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> None:
+        self._count = attr.line_info_cnt
+        self._unread = _line_records(kernel, attr, out)
+        self._error: BpfError | None = None
+        self.seen = bytearray()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == each for each in struct.iter_unpack("<IIII", self.seen))
+
+    def __iter__(self) -> Iterator[tuple[int, int, int, int]]:
+        """What was read stays, for who goes over it again when the caller's memory is another."""
+        for insn_off, file_name_off, line_off, line_col in struct.iter_unpack("<IIII", bytes(self.seen)):
+            yield insn_off, file_name_off, line_off, line_col
+        if self._error is not None:
+            raise self._error
+        try:
+            for record in self._unread:
+                self.seen += record
+                insn_off, file_name_off, line_off, line_col = struct.unpack("<IIII", record)
+                yield insn_off, file_name_off, line_off, line_col
+        except BpfError as e:
+            self._error = e
+            raise
 
 
 def read_prog_btf(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> ProgBtf:
@@ -52,10 +81,9 @@ def read_prog_btf(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> ProgBtf:
     try:
         obj = kernel.btf_of_fd(_signed(attr.prog_btf_fd))
         func_info = b"".join(_func_records(kernel, attr, obj, out))
-        line_info = b"".join(_line_records(kernel, attr, out))
     except BpfError as e:
         raise BpfError(e.errno or EINVAL, log=e.log + NO_STEPS) from None
-    return ProgBtf(obj, func_info, line_info)
+    return ProgBtf(obj, func_info, LazyLines(kernel, attr, out))
 
 
 def _signed(fd: int) -> int:

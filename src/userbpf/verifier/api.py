@@ -10,7 +10,7 @@ syscall's work.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,8 @@ class VerifyRequest:
     fd_array: Sequence[int] = ()
     btf: Btf | None = None
     func_info: Sequence[tuple[int, int]] = ()  # (insn_off, type_id)
-    line_info: Sequence[tuple[int, int, int, int]] = ()  # (insn_off, file_name_off, line_off, line_col)
+    # (insn_off, file_name_off, line_off, line_col); going over it may raise BpfError
+    line_info: Collection[tuple[int, int, int, int]] = ()
     attach_btf: Btf | None = None  # where attach_btf_id is a type: the kernel's, or that of attach_prog
     attach_btf_id: int = 0
     attach_prog: TargetProg | None = None

@@ -31,7 +31,7 @@ from userbpf.btf import (
     Void,
     Volatile,
 )
-from userbpf.errors import BtfError
+from userbpf.errors import BpfError, BtfError
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -137,9 +137,13 @@ def _type(btf: Btf, type_id: int) -> Type | None:
 def check(ck: Checker, starts: Sequence[int]) -> None:
     """func_info against the subprograms, then line_info."""
     req = ck.req
-    if not req.func_info or req.btf is None:
+    if req.btf is None:
         return
     btf = req.btf
+    if not req.func_info:  # lines of a program whose functions are not told
+        ck.source = ProgBtf(btf)
+        _lines(ck, starts, ck.source)
+        return
     if len(req.func_info) != len(starts):
         raise Reject(EINVAL, "number of funcs in func_info doesn't match number of subprogs")
     found = ProgBtf(btf)
@@ -152,7 +156,7 @@ def check(ck: Checker, starts: Sequence[int]) -> None:
         assert isinstance(proto, FuncProto)
         found.funcs.append(FuncBtf(func.name, func.linkage, proto, type_id))
     _returns(ck, starts, found)
-    ck.prog_btf = found
+    ck.prog_btf = ck.source = found
     _lines(ck, starts, found)
 
 
@@ -171,14 +175,22 @@ def _returns(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
 
 
 def _lines(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
-    info = ck.req.line_info
-    if not info:
+    if not ck.req.line_info:
         return
+    try:
+        _each_line(ck, starts, found)
+    except BpfError as e:
+        if e.log:
+            ck.log.raw(e.log)
+        raise Reject(e.errno or EINVAL) from None
+
+
+def _each_line(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
     n = len(ck.insns)
     number = 0
     previous = 0
     names: dict[int, str | None] = {}
-    for i, (off, file_off, line_off, line_col) in enumerate(info):
+    for i, (off, file_off, line_off, line_col) in enumerate(ck.req.line_info):
         if (i and off <= previous) or off >= n:
             raise Reject(EINVAL, f"Invalid line_info[{i}].insn_off:{off} (prev_offset:{previous} prog->len:{n})")
         if ck.insns[off].code == 0:
@@ -198,7 +210,7 @@ def _lines(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:
         found.places[off] = (file_off, line_col >> 10)
         previous = off
     if number != len(starts):
-        raise Reject(EINVAL, f"missing bpf_line_info for func#{number}")
+        raise Reject(EINVAL, f"missing bpf_line_info for {len(starts) - number} funcs starting from func#{number}")
 
 
 def _text(btf: Btf, off: int) -> str | None:

@@ -146,6 +146,7 @@ class Checker:
         self.note_entry = False
 
         self.prog_btf: btf_info.ProgBtf | None = None
+        self.source: btf_info.ProgBtf | None = None  # the same, or lines alone
         self.loop_inline: dict[int, bool] = {}
         self.async_subprogs: set[int] = set()
         self._movers: set[int] | None = None

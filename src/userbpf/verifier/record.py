@@ -124,9 +124,9 @@ class Recording:
     def line(self, pc: int) -> tuple[str, str, int] | None:
         """(file, text, number) of the source line that an instruction belongs to."""
         ck = self.checker
-        if not ck.line_of or ck.prog_btf is None or not 0 <= pc < len(ck.line_of):
+        if not ck.line_of or ck.source is None or not 0 <= pc < len(ck.line_of):
             return None
-        return ck.prog_btf.lines.get(ck.line_of[pc])
+        return ck.source.lines.get(ck.line_of[pc])
 
     def visits_of_path(self) -> list[Visit]:
         """The path that failed, from the entry on; empty where the refusal came before the first instruction."""

@@ -47,7 +47,7 @@ def check_all(ck: Checker) -> None:
         frame.regs[1] = CTX_REG
         # a prototype that could not be called is remarked upon, though nobody calls the main program
         main = btf_info.prepare(ck, 0)
-        if main is not None and main.wrong:
+        if main is not None and main.wrong and main.linkage == btf_info.GLOBAL:
             ck.say(main.wrong)
 
     ck.check_function(0, setup)
@@ -205,7 +205,7 @@ def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
     if not ck.req.func_info:
         _abnormal_returns(ck, starts)
     btf_info.check(ck, starts)
-    found = ck.prog_btf
+    found = ck.source
     if found is None:
         return
     if ck.profile.has("global_functions"):
@@ -242,12 +242,12 @@ def print_line_info(ck: Checker, pc: int) -> None:
     """The source line, where its file or number changes: another record of the same line is not shown again."""
     line = ck.line_of[pc]
     last = ck.last_line
-    if line == last or line < 0 or ck.prog_btf is None:
+    if line == last or line < 0 or ck.source is None:
         return
     ck.last_line = line
-    places = ck.prog_btf.places
+    places = ck.source.places
     if last < 0 or places[line] != places[last]:
-        ck.log.put("; " + btf_info.line_text(ck.prog_btf.lines[line]))
+        ck.log.put("; " + btf_info.line_text(ck.source.lines[line]))
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------------
