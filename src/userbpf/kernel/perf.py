@@ -157,15 +157,17 @@ def event_of_fd(kernel: Kernel, fd: int) -> PerfEventObj:
     """The event behind an fd, its ring's size looked up where it is not known yet; EBADF."""
     found = _event_of_fd(kernel, fd)
     if not found.find_size():
-        kernel.unsized_events.add(found)
+        with kernel.lock:
+            kernel.unsized_events.add(found)
     return found
 
 
 def find_sizes(kernel: Kernel) -> None:
     """Look again for the mappings of those events that had none."""
-    for event in list(kernel.unsized_events):
-        if event.find_size():
-            kernel.unsized_events.discard(event)
+    with kernel.lock:
+        for event in list(kernel.unsized_events):
+            if event.find_size():
+                kernel.unsized_events.discard(event)
 
 
 def control(kernel: Kernel, fd: int, request: int, arg: int) -> int:

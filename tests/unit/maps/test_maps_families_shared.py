@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -256,3 +257,50 @@ def test_a_map_of_maps_is_adopted_with_its_rules(user: Calls) -> None:
     text = WALK.format(outer=outer).replace("(r10 -4) = 0", "(r10 -4) = 2")
     calls.update(inner, u32(2), u64(9))
     assert calls.test_run(calls.prog(assemble(text)))[0].retval == 9
+
+
+@pytest.mark.parametrize(
+    ("shape", "key", "value"),
+    [
+        ((MapType.LPM_TRIE, 8, 8, 10, 1), u32(8) + b"\x0a\0\0\0", u64(5)),
+        ((MapType.LRU_HASH, 4, 8, 10, 0), u32(3), u64(5)),
+        ((MapType.STACK, 0, 8, 10, 0), None, u64(5)),
+        ((MapType.DEVMAP_HASH, 4, 4, 10, 0), u32(3), u32(1)),
+    ],
+    ids=lambda v: v[0].name if isinstance(v, tuple) else "",
+)
+def test_a_pin_leads_to_the_same_content(
+    user: Calls, tmp_path: Path, shape: tuple[int, ...], key: bytes | None, value: bytes
+) -> None:
+    """Before and after the memory moves into the pin's file, here and in another kernel."""
+    fd = user.map(*shape[:4], map_flags=shape[4])
+    user.update(fd, key, value)
+    user.pin(fd, str(tmp_path / "m"))
+    apart = Kernel()
+    calls = Calls(lambda cmd, attr, size=None: dispatch(apart, cmd, attr, size), "user", apart)
+    other = calls.get(str(tmp_path / "m"))
+    assert calls.lookup(other, key, len(value)) == value
+    assert calls.map_info(other).type == shape[0]
+    if key is not None:
+        calls.delete(other, key)
+        assert user.err(user.lookup, fd, key, len(value)) == "ENOENT"
+    else:
+        calls.update(other, None, u64(6))
+        assert user.pop(fd, None) == u64(6)
+    calls.close()
+
+
+def test_programs_go_on_while_their_map_of_maps_is_pinned(user: Calls, tmp_path: Path) -> None:
+    inner = user.map(MapType.ARRAY)
+    outer = user.map(MapType.HASH_OF_MAPS, 4, 4, inner_map_fd=inner)
+    user.update(outer, u32(0), u32(inner))
+    user.update(inner, u32(0), u64(3))
+    prog = user.prog(assemble(WALK.format(outer=outer)))
+    assert user.test_run(prog)[0].retval == 3
+    user.pin(outer, str(tmp_path / "outer"))
+    user.pin(inner, str(tmp_path / "inner"))
+    assert user.test_run(prog)[0].retval == 3
+    user.update(inner, u32(0), u64(12))
+    assert user.test_run(prog)[0].retval == 12
+    user.delete(outer, u32(0))
+    assert user.test_run(prog)[0].retval == 0
