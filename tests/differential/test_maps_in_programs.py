@@ -444,3 +444,33 @@ def test_a_client_writes_records(machine: Calls) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         ring.write(bytes(4096))
     ring.close()
+
+
+@pytest.mark.parametrize("map_type", [T.CGROUP_STORAGE, T.PERCPU_CGROUP_STORAGE], ids=lambda t: t.name)
+def test_local_storage_lives_as_long_as_a_test_run(machine: Calls, map_type: MapType) -> None:
+    fd, seen = machine.map(map_type, 8, 8, 0), machine.map(T.ARRAY, 4, 8, 1)
+    prog = machine.prog(
+        assemble(f"""
+            r1 = map_fd {fd} ll
+            r2 = 0
+            call bpf_get_local_storage
+            r1 = *(u64 *)(r0 +0)
+            r1 += 1
+            *(u64 *)(r0 +0) = r1
+            *(u64 *)(r10 -8) = r1
+            *(u32 *)(r10 -12) = 0
+            r1 = map_fd {seen} ll
+            r2 = r10
+            r2 += -12
+            r3 = r10
+            r3 += -8
+            r4 = 0
+            call bpf_map_update_elem
+            r0 = 1
+            exit
+        """),
+        ProgType.CGROUP_SKB,
+    )
+    for repeat in (1, 5, 2):
+        assert machine.test_run(prog, repeat=repeat)[0].retval == 1
+        assert machine.lookup(seen, u32(0)) == u64(repeat)  # zero at the beginning, kept between the runs

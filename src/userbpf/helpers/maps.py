@@ -12,6 +12,7 @@ from typing import Final
 from userbpf.abi.enums import HelperId
 from userbpf.engine.env import Bind, Binding, Env
 from userbpf.helpers.base import native_body
+from userbpf.maps.cgroup import local_value
 from userbpf.maps.ringbuf import any_output, any_query, any_reserve, discard, submit
 from userbpf.native import call, load64, native
 from userbpf.native.rt import (
@@ -107,6 +108,7 @@ def map_peek_elem(rt: int, desc: int, value: int) -> int:
     return call(load64(desc + DESC_PEEK), rt, desc, value)
 
 
+native_body(HelperId.get_local_storage)(local_value)
 native_body(HelperId.ringbuf_reserve)(any_reserve)
 native_body(HelperId.ringbuf_output)(any_output)
 native_body(HelperId.ringbuf_query)(any_query)

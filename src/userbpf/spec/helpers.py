@@ -105,7 +105,7 @@ RUN: Final = names("""
     ringbuf_discard ringbuf_query csum_level copy_from_user skb_cgroup_classid redirect_neigh redirect_peer
     ktime_get_coarse_ns for_each_map_elem snprintf get_func_ip get_attach_cookie trace_vprintk loop strncmp
     xdp_get_buff_len xdp_load_bytes xdp_store_bytes map_lookup_percpu_elem ktime_get_tai_ns
-    perf_event_read perf_event_read_value skb_output xdp_output user_ringbuf_drain
+    perf_event_read perf_event_read_value skb_output xdp_output user_ringbuf_drain get_local_storage
     dynptr_from_mem ringbuf_reserve_dynptr ringbuf_submit_dynptr ringbuf_discard_dynptr
     dynptr_read dynptr_write dynptr_data
     """)

@@ -294,6 +294,7 @@ _ROWS: Final = (
         helpers=_h("get_local_storage"),
         lookup="none",
         spin_lock=True,
+        status="run",
     ),
     MapRow(
         _T.REUSEPORT_SOCKARRAY,
@@ -312,6 +313,7 @@ _ROWS: Final = (
         percpu=True,
         helpers=_h("get_local_storage"),
         lookup="none",
+        status="run",
     ),
     MapRow(
         _T.QUEUE,

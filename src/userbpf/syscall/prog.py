@@ -26,6 +26,7 @@ from userbpf.isa.opcodes import (
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
 from userbpf.kernel.usermem import read_string
+from userbpf.maps.cgroup import CgroupStorage
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.spec import limits as lim
 from userbpf.spec.profiles import profile
@@ -324,6 +325,9 @@ def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
         batch_size=attr.batch_size,
         duration=attr.duration,
     )
+    for used in prog.maps:
+        if isinstance(used.map, CgroupStorage):
+            used.map.begin_run()
     result = test_run.run(prog, request)
     if kernel.stats_on():
         prog.run_cnt += attr.repeat or 1
