@@ -156,7 +156,7 @@ def _struct_ops(req: VerifyRequest) -> Target:
 # --- functions and tracepoints ---------------------------------------------------------------------------------------------
 
 
-def _target(ck: Checker, req: VerifyRequest) -> Target:
+def _target(ck: Checker, req: VerifyRequest) -> Target | None:
     number = req.attach_btf_id
     if req.prog_type == ProgType.LSM and not req.gpl_compatible:
         raise Reject(EINVAL, "LSM programs must have a GPL compatible license")
@@ -324,14 +324,17 @@ def kind_text(t: Type) -> str:
 # --- programs as targets -----------------------------------------------------------------------------------------------------
 
 
-def _extension(ck: Checker, req: VerifyRequest, btf: Btf, t: Type) -> Target:
+def _extension(ck: Checker, req: VerifyRequest, btf: Btf, t: Type) -> Target | None:
     if req.attach_prog is None:
         raise Reject(EINVAL, "Cannot replace kernel functions")
     if not isinstance(t, Func):
         raise Reject(EINVAL, f"attach_btf_id {t.id} is not a function")
     proto = _proto(btf, t)
+    from userbpf.verifier import extension
+
+    extension.enter(ck, btf, t, proto)
     _replaced(ck, req, t)
-    return Target(btf, t.name, proto)
+    return None
 
 
 def _number_of(req: VerifyRequest, t: Type) -> int:

@@ -73,6 +73,7 @@ def _variable(call: Call, ret: Ret) -> tuple[int, object]:
         size = btf.size_of(type_id)
     except BtfError:
         raise Reject(EINVAL, f"unable to resolve the size of type '{t.name}'") from None
+    call.mem_size = size
     return MEM | (RDONLY if ret.flags & MEM_RDONLY else 0), (size, 0)
 
 
@@ -88,7 +89,7 @@ def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
         raise Reject(EINVAL, "kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.")
     number = insn.imm & 0xFFFFFFFF
     if number >= len(btf):
-        raise Reject(ENOENT, f"ldimm64 insn specifies invalid btf_id {number}.")
+        raise Reject(ENOENT, f"ldimm64 insn specifies invalid btf_id {insn.imm}.")
     t = btf.by_id(number)
     if not isinstance(t, (Var, Func)):
         raise Reject(EINVAL, f"pseudo btf_id {number} in ldimm64 isn't KIND_VAR or KIND_FUNC")

@@ -124,6 +124,7 @@ class Checker:
         self.maps: list[MapUse] = []
         self.lddw_maps: dict[int, MapUse] = {}
         self.kfuncs: dict[tuple[int, int], kfuncs.Kfunc] = {}
+        self.extends = False  # replaces a function of another program, by whose type it is checked
         self.absent_kfunc = False  # a function that is not there was reached
         self.ksyms: dict[int, Reg] = {}  # variables of the kernel that are named by lddw
         self.keep_alive: list[MapShape] = []

@@ -44,6 +44,9 @@ def check_all(ck: Checker) -> None:
     """Main program first, then what it proved of the stack."""
 
     def setup(frame: Frame) -> None:
+        if ck.extends:
+            callbacks.global_arguments(ck, 0, frame)
+            return
         frame.regs[1] = CTX_REG
         # a prototype that could not be called is remarked upon, though nobody calls the main program
         main = btf_info.prepare(ck, 0)
@@ -53,6 +56,12 @@ def check_all(ck: Checker) -> None:
     ck.check_function(0, setup)
     _check_globals(ck)
     check_depth(ck)
+    prog = ck.req.attach_prog
+    if ck.extends and prog is not None:
+        if ck.changes_packet and not prog.changes_packet:
+            raise Reject(EINVAL, "Extension program changes packet data, while original does not")
+        if ck.may_sleep and not prog.may_sleep:
+            raise Reject(EINVAL, "Extension program may sleep, while original does not")
     if ck.absent_kfunc:
         raise Reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
 
@@ -105,6 +114,8 @@ def check_return(ck: Checker) -> None:
         ck.scratch_regs |= 1
     if reg[0] != SCALAR and not ck.allow_ptr_leaks:
         raise Reject(EACCES, "R0 leaks addr as return value")
+    if ck.extends:
+        return
     row = PROGS[ck.req.prog_type]
     if ck.target is not None:
         if ck.target.no_exit:
