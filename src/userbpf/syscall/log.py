@@ -38,12 +38,13 @@ class UserLog:
         if unknown or half or (self.buf and not self.level) or self.size > BPF_MAX_LOGBUF:
             raise BpfError(errno.EINVAL)
 
-    def finish(self, memory: UserMemory, out: UserAttr, true_size_off: int, text: str) -> int:
-        """Deliver the text and its size; 0, or the errno that replaces the command's own answer: ENOSPC, EFAULT."""
+    def finish(self, memory: UserMemory, out: UserAttr, true_size_off: int, text: str, peak: int = 0) -> int:
+        """Deliver the text, and its size at its longest; 0, or an errno instead of the command's own: ENOSPC, EFAULT."""
         if not self.level:
             return 0
         raw = text.encode("utf-8", "surrogateescape")
-        true_size = len(raw) + 1 if raw else 0
+        longest = max(len(raw), peak)
+        true_size = longest + 1 if longest else 0
         try:
             if self.buf:
                 memory.write(self.buf, self._cut(raw))

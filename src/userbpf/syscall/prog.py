@@ -152,11 +152,11 @@ def _verify(kernel: Kernel, request: VerifyRequest, log: UserLog, out: UserAttr)
         verified = verify(request)
         text = verified.log
     except Rejected as e:
-        replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log)
+        replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log, e.stats.log_peak if e.stats else 0)
         if replaced:
             raise BpfError(replaced, log=e.log) from e
         raise
-    replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, text)
+    replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, text, verified.stats.log_peak)
     if replaced:
         raise BpfError(replaced, log=text)
     return verified

@@ -158,6 +158,7 @@ class Stats:
     peak_states: int = 0
     mark_read: int = 0
     verification_time_us: int = 0
+    log_peak: int = 0  # bytes that the log once had, where more than at the end
 
 
 _SEAL = object()

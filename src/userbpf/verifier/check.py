@@ -231,6 +231,7 @@ class Checker:
             self.peak_states,
             0,
             (time.monotonic_ns() - started) // 1000,
+            self.log.peak,
         )
         results.print_stats(self, stats)
         return stats

@@ -180,7 +180,7 @@ def _special_slot(i: int, spill: Reg | None) -> str:
 class Log:
     """Entries so far. `level` 0 keeps nothing."""
 
-    __slots__ = ("_insn_end", "disasm", "entries", "level", "level2", "on", "text_cache")
+    __slots__ = ("_insn_end", "_measured", "disasm", "entries", "level", "level2", "on", "peak", "text_cache")
 
     def __init__(self, level: int, disasm: Callable[[int], str]) -> None:
         self.level = level
@@ -190,13 +190,30 @@ class Log:
         self.disasm = disasm
         self._insn_end = -1
         self.text_cache: dict[int, str] = {}
+        self.peak = 0  # bytes of the longest that the log ever was: Linux asks a buffer for so many
+        self._measured: list[tuple[int, int]] = [(0, 0)]  # (entries, their bytes), growing
 
     def mark(self) -> int:
         """A position to cut back to."""
         return len(self.entries)
 
     def cut(self, mark: int) -> None:
-        del self.entries[mark:]
+        """Back to a mark; what goes is formatted once, for its length only."""
+        entries = self.entries
+        self.peak = max(self.peak, self._bytes(len(entries)))
+        self._bytes(mark)
+        del entries[mark:]
+
+    def _bytes(self, count: int) -> int:
+        """The length of the first entries; longer measures are forgotten."""
+        measured = self._measured
+        while measured[-1][0] > count:
+            measured.pop()
+        at, size = measured[-1]
+        if at < count:
+            size += sum(len(_encoded(self._text(entry))) for entry in self.entries[at:count])
+            measured.append((count, size))
+        return size
 
     def put(self, text: str) -> None:
         """A line (or several) of text, without the last newline."""
@@ -234,23 +251,25 @@ class Log:
             text = self.text_cache[pc] = f"{pc}: {self.disasm(pc)}"
         return text
 
+    def _text(self, entry: Any) -> str:
+        if type(entry) is str:
+            return entry
+        if type(entry) is int:
+            return self.insn_text(entry) + "\n"
+        head, pic = entry
+        if type(head) is not int:
+            return f"{head}{picture_text(pic)}\n"
+        text = self.insn_text(head)
+        end = len(text) + 1
+        pad = max((end + 4 + 7) // 8 * 8, 40) - end - 1
+        return f"{text}{' ' * pad};{picture_text(pic)}\n"
+
     def render(self) -> str:
-        out: list[str] = []
-        for entry in self.entries:
-            if type(entry) is str:
-                out.append(entry)
-            elif type(entry) is int:
-                out.append(self.insn_text(entry) + "\n")
-            else:
-                head, pic = entry
-                if type(head) is int:
-                    text = self.insn_text(head)
-                    end = len(text) + 1
-                    pad = max((end + 4 + 7) // 8 * 8, 40) - end - 1
-                    out.append(f"{text}{' ' * pad};{picture_text(pic)}\n")
-                else:
-                    out.append(f"{head}{picture_text(pic)}\n")
-        return "".join(out)
+        return "".join(map(self._text, self.entries))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def regs_list(mask: int) -> str:
