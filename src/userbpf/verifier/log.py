@@ -194,15 +194,23 @@ class Log:
         self._measured: list[tuple[int, int]] = [(0, 0)]  # (entries, their bytes), growing
 
     def mark(self) -> int:
-        """A position to cut back to."""
-        return len(self.entries)
+        """A position to cut back to; negative behind an instruction whose state is not shown yet."""
+        entries = self.entries
+        return -len(entries) if entries and type(entries[-1]) is int else len(entries)
 
     def cut(self, mark: int) -> None:
         """Back to a mark; what goes is formatted once, for its length only."""
         entries = self.entries
         self.peak = max(self.peak, self._bytes(len(entries)))
-        self._bytes(mark)
+        shown = mark < 0 and type(entries[-mark - 1]) is not int
+        mark = abs(mark)
+        self._insn_end = -1
         del entries[mark:]
+        if shown:  # Linux cuts where the line ended before the state went behind it: a blank, and no new line
+            pc = entries[-1][0]
+            self._bytes(mark - 1)
+            entries[-1] = f"{self.insn_text(pc)} "
+        self._bytes(mark)
 
     def _bytes(self, count: int) -> int:
         """The length of the first entries; longer measures are forgotten."""
