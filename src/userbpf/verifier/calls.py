@@ -17,7 +17,7 @@ from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
 from userbpf.verifier.log import picture
 from userbpf.verifier.maps import MapUse
-from userbpf.verifier.references import leak
+from userbpf.verifier.references import clear_packet_pointers, leak
 from userbpf.verifier.regs import (
     CTX,
     MAP_PTR,
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 Step = Callable[["Checker"], int]
 DONE: Final = -1
-_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
+# what a tail call leads to may do anything to the packet
+_MOVERS: Final = frozenset(int(h) for h, row in HELPERS.items() if row.changes_pkt or h is HelperId.tail_call)
 
 
 def packet_writable(ck: Checker) -> bool:
@@ -149,11 +150,7 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
         if len(ck.st.frames) == 1:
             return pc + 1
         # out of bounds a subprogram returns 0 to its caller, which goes on
-        ck.push(pc + 1, pc)
-        regs[0] = known(0)
-        nxt = _return(ck, pc)
-        ck.print_from = False
-        return nxt
+        return leave_early(ck, pc, known(0))
 
     return load
 
@@ -192,6 +189,25 @@ def map_value_found(reg: Reg) -> Reg:
     if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
         return (SOCKET, ZERO, 0, 0, reg[4][1])
     return (MAP_VALUE, reg[1], reg[2] if locks.in_value(use) else 0, reg[3], reg[4])
+
+
+def leave_early(ck: Checker, pc: int, result: Reg, moves_packet: bool = False) -> int:
+    """A subprogram may return to its caller here, with `result` in R0, or go on: the way on is taken up later."""
+    ck.push(pc + 1, pc)
+    if moves_packet:
+        clear_packet_pointers(ck)
+    ck.regs[0] = result
+    nxt = _return(ck, pc)
+    ck.print_from = False
+    return nxt
+
+
+def tail_called(ck: Checker, pc: int) -> int:
+    """A tail call of a subprogram that comes off: another program has run to its end, and the caller goes on.
+
+    It may have done anything to the packet and returned anything.
+    """
+    return leave_early(ck, pc, UNKNOWN_REG, True)
 
 
 # --- subprograms -------------------------------------------------------------------------------------------------------------

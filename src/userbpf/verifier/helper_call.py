@@ -169,6 +169,10 @@ class Call:
         self._fact()
         if row.changes_pkt or (row.id == _H.dynptr_write and self._writes_packet()):
             clear_packet_pointers(ck)
+        if row.id == _H.tail_call and len(ck.st.frames) > 1:
+            from userbpf.verifier.calls import tail_called
+
+            return tail_called(ck, self.pc)
         return self.pc + 1
 
     # --- arguments -----------------------------------------------------------------------------------------------------
@@ -448,6 +452,8 @@ class Call:
             extra = (self.map, ref, self.map_uid) if self.map_uid else (self.map, ref)
         elif kind in SOCK_TYPES:
             extra = ref
+        elif kind & BASE_MASK == BTF_ID and ref and isinstance(extra, tuple):
+            extra = (*extra[:3], ref)
         ck.regs[0] = (kind | null, ZERO, rid, 0, extra)
 
     def _acquires_from_map(self) -> bool:
