@@ -12,7 +12,8 @@ from userbpf.client.transport import own_kernel
 from userbpf.errors import BpfError, UserbpfError
 from userbpf.isa.insn import Insn
 from userbpf.loader import Object
-from userbpf.spec.profiles import PROFILES, Need, profile, program_needs
+from userbpf.spec.profiles import PROFILES, profile
+from userbpf.spec.profiles.needs import Need, program_needs
 
 
 def needs_of(obj: Object, name: str) -> list[Need]:
@@ -31,7 +32,7 @@ def needs_of(obj: Object, name: str) -> list[Need]:
 def verdict(source: str, name: str, version: str) -> dict[str, Any]:
     """One program under one kernel: accepted, or why not."""
     obj = Object.open(source)
-    unmet = [str(need) for need in needs_of(obj, name) if need.since > profile(version).version]
+    unmet = [str(need) for need in needs_of(obj, name) if need.since > profile(version).release]
     obj.plan.maps = {n: m for n, m in obj.plan.maps.items() if n in {r.target for r in obj.plan.progs[name].references}}
     try:
         with obj.load("user", kernel=own_kernel(version=version), progs=[name]):

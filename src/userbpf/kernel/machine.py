@@ -25,6 +25,7 @@ from userbpf.kernel.fds import Identity
 from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapObj, ProgObj
 from userbpf.kernel.perf import PerfEventObj
 from userbpf.kernel.usermem import UserMemory, own_memory
+from userbpf.spec.profiles import profile
 from userbpf.verifier.api import Caps, VerifyRequest
 
 DEFAULT_VERSION: Final = "6.18"
@@ -45,8 +46,9 @@ class Kernel:
 
     `ncpu`: CPUs that programs run on, which is also the number of possible CPUs of per-CPU values; default what this process
     may use. `clock_ns`: a fixed clock for programs, None for the real one. `seed`: of bpf_get_prandom_u32, None for a
-    random one. `caps`: what the loader may do; default everything. `version`: profile of the verifier and of what is known.
-    `interpret_only`: run programs in the checked interpreter. `trace`: receives bpf_printk's lines.
+    random one. `caps`: what the loader may do; default everything. `version`: the release ("5.10") whose limits,
+    types, helpers and answers it has; ValueError where it names none. `interpret_only`: run programs in the checked
+    interpreter. `trace`: receives bpf_printk's lines.
     `vmlinux_btf`: the types that stand for the kernel's own, or a raw BTF file of them; default the file that
     USERBPF_VMLINUX_BTF names, else the running kernel's. An empty path is a kernel without BTF.
     """
@@ -68,6 +70,7 @@ class Kernel:
         self.ncpu = ncpu if ncpu is not None else len(os.sched_getaffinity(0))
         self.caps = caps or Caps()
         self.version = version
+        self.profile = profile(version)
         self.interpret_only = interpret_only
         self.memory: UserMemory = memory or own_memory()
         self.cpus = Cpus(self.ncpu, int.from_bytes(os.urandom(8), "little") if seed is None else seed, self.number)

@@ -15,6 +15,7 @@ from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import BPF_PSEUDO_KFUNC_CALL
 from userbpf.loader.blueprint import Kind, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget, kernel_target
+from userbpf.spec.profiles import Profile
 from userbpf.spec.sections import Section
 
 if TYPE_CHECKING:
@@ -64,13 +65,17 @@ def settle_ksyms(btf: Btf) -> None:
     section.size = len(section.vars) * 4
 
 
-def link(insns: list[Insn], ref: Reference, kernel: CoreTarget | None, where: str) -> None:
+def link(
+    insns: list[Insn], ref: Reference, kernel: CoreTarget | None, where: str, profile: Profile | None = None
+) -> None:
     """Fill in one reference to a kernel symbol."""
     wanted: tuple[type[Type], ...] = (Func,) if ref.kind == Kind.KFUNC else (Var, Func)
     found = 0
     if kernel is not None:
         types = _types(kernel, where)
         found = next((i for i in types.named(ref.target) if isinstance(types.by_id(i), wanted)), 0)
+    if profile is not None and not profile.knows("kfunc", ref.target):
+        found = 0  # that kernel's BTF would not have it
     if not found and not ref.weak:
         missing = "has no" if kernel is not None else "is not there to have"
         raise ObjectError(f"{where}: extern {ref.target}: the kernel's BTF {missing} such symbol")

@@ -17,10 +17,11 @@ from userbpf.client.progs import Prog
 from userbpf.client.transport import Buffer, Client, connect
 from userbpf.errors import BpfError, ObjectError, UserbpfError
 from userbpf.isa.insn import encode
+from userbpf.loader import older
 from userbpf.loader.blueprint import DataPlan, Kind, MapPlan, ObjectPlan, Variable
 from userbpf.loader.externs import attach_target, kernel_types, link
 from userbpf.loader.open import open_plan
-from userbpf.spec.profiles import profile
+from userbpf.spec.profiles import Profile, profile
 from userbpf.spec.sections import Section
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Object:
     def _load_btf(self) -> None:
         assert self.client is not None
         if self.plan.btf_bytes:
-            self.btf_fd = self._own(self.client.btf_load(self.plan.btf_bytes))
+            self.btf_fd = self._own(self.client.btf_load(older.fit_btf(self._profile(), self.plan.btf_bytes)))
 
     def _create(self, plan: MapPlan) -> int:
         assert self.client is not None
@@ -218,16 +219,34 @@ class Object:
                 e.errno or 0, f"map {plan.name} ({_type_name(plan.map_type)}): {os.strerror(e.errno or 0)}"
             ) from e
 
+    def _profile(self) -> Profile:
+        """What the kernel has that the object goes into; the real one is taken to have everything."""
+        kernel = self.client.kernel if self.client is not None else None
+        return kernel.profile if kernel is not None else profile()
+
+    def _content(self, data: DataPlan) -> bytes:
+        """The initial value of a section; LINUX_KERNEL_VERSION is that of the kernel, unless the user has set another."""
+        content = bytearray(data.content)
+        version = data.variables.get("LINUX_KERNEL_VERSION") if data.section == ".kconfig" else None
+        if version is not None and not self._profile().has_all:
+            own = int.from_bytes(content[version.off : version.off + 4], "little")
+            if own == older.version_code(profile()):
+                content[version.off : version.off + 4] = older.version_code(self._profile()).to_bytes(4, "little")
+        return bytes(content)
+
     def _unknown_flags(self, plan: MapPlan) -> int:
         """BPF_F_MMAPABLE of data sections is for convenience: a kernel older than the flag does without."""
         kernel = self.client.kernel if self.client is not None else None
-        return 0 if kernel is None or plan.btf_key_type_id else profile(kernel.version).map_flags() & BPF_F_MMAPABLE
+        if kernel is None or plan.btf_key_type_id or kernel.profile.knows("flag", "BPF_F_MMAPABLE"):
+            return 0
+        return BPF_F_MMAPABLE
 
     def _load_data(self, data: DataPlan) -> None:
         assert self.client is not None
         fd = self._map_fds[data.section] = self._create(data.plan)
-        if any(data.content):
-            self.client.map_update_elem(fd, bytes(4), bytes(data.content))
+        content = self._content(data)
+        if any(content):
+            self.client.map_update_elem(fd, bytes(4), content)
         if data.read_only:
             self.client.map_freeze(fd)
         if not self._unknown_flags(data.plan):
@@ -254,10 +273,10 @@ class Object:
             raise ObjectError(f"{where}: no program type has sections of this name; say it with prog_types")
         kernel = kernel_types(self.client.kernel)
         target = attach_target(plan, plan.row, kernel, where)
-        insns = list(plan.insns)
+        insns = older.fit_insns(self._profile(), plan.insns)
         for ref in plan.references:
             if ref.kind in (Kind.KFUNC, Kind.KSYM):
-                link(insns, ref, kernel, where)
+                link(insns, ref, kernel, where, self._profile())
             else:
                 insns[ref.pc] = insns[ref.pc]._replace(imm=self._map_fds[ref.target])
         code, licence = Buffer(encode(insns)), Buffer(self.plan.license.encode("latin-1") + b"\0")
@@ -297,8 +316,8 @@ class Object:
         """The expected attach type; 0 where that is as good and the kernel is older than the type."""
         attach = int(row.attach or 0)
         kernel = self.client.kernel if self.client is not None else None
-        if row.optional and kernel is not None and not profile(kernel.version).attach_type(attach):
-            return 0
+        if row.optional and row.attach and kernel is not None:
+            return attach if kernel.profile.knows("attach_type", row.attach.name) else 0
         return attach
 
     def _fill_slots(self) -> None:

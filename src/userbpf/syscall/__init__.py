@@ -81,7 +81,12 @@ def dispatch(kernel: Kernel, cmd: int, attr: Any, size: int | None = None) -> in
     check(row, raw)
     if row.status == "absent":
         raise BpfError(row.errno)
-    return handler_of(row.cmd)(kernel, decode(row, raw), user)
+    typed = decode(row, raw)
+    if not kernel.profile.has_all:
+        from userbpf.syscall import older
+
+        older.check(kernel, row.cmd, typed)
+    return handler_of(row.cmd)(kernel, typed, user)
 
 
 def _with_layout(kernel: Kernel, cmd: int, attr: Layout, size: int | None) -> int:

@@ -20,7 +20,6 @@ from userbpf.kernel.objects import BtfObj, InnerShape, MapObj
 from userbpf.maps import create_map
 from userbpf.maps.create import check_attr
 from userbpf.spec.maps import MAPS
-from userbpf.spec.profiles import profile
 from userbpf.syscall import element, mapbtf
 from userbpf.syscall.attrs import UserAttr
 from userbpf.syscall.names import object_name
@@ -67,9 +66,6 @@ def map_create(kernel: Kernel, attr: MapCreateAttr, out: UserAttr) -> int:
 
 def _check_create(kernel: Kernel, attr: MapCreateAttr) -> None:
     """What is refused whatever the type's own rules say, then those."""
-    known = profile(kernel.version)
-    if not known.newest and (not known.map_type_number(attr.map_type) or attr.map_flags & known.map_flags()):
-        raise BpfError(EINVAL)
     if attr.btf_vmlinux_value_type_id and attr.map_type != MapType.STRUCT_OPS:
         raise BpfError(EINVAL)
     if attr.map_flags & BPF_F_VTYPE_BTF_OBJ_FD or attr.excl_prog_hash or attr.excl_prog_hash_size:

@@ -29,7 +29,6 @@ from userbpf.kernel.usermem import read_string
 from userbpf.maps.cgroup import CgroupStorage
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.spec import limits as lim
-from userbpf.spec.profiles import profile
 from userbpf.spec.progs import PROG_FLAGS, PROGS, ProgRow
 from userbpf.syscall.attach import AttachTarget, attach_target
 from userbpf.syscall.attrs import UserAttr
@@ -110,10 +109,7 @@ def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> tuple[ProgRow, AttachTarg
     if attr.prog_flags & BPF_F_TOKEN_FD:
         kernel.object_of_fd(attr.prog_token_fd)
         raise BpfError(EINVAL)  # there are no tokens here
-    known = profile(kernel.version)
-    if attr.prog_flags & known.prog_flags():
-        raise BpfError(EINVAL)
-    if not 0 < attr.insn_cnt <= (known.limits.insns if kernel.caps.bpf else lim.BPF_MAXINSNS):
+    if not 0 < attr.insn_cnt <= (kernel.profile.limits.insns if kernel.caps.bpf else lim.BPF_MAXINSNS):
         raise BpfError(E2BIG)
     row: ProgRow | None = PROGS.get(attr.prog_type)  # type: ignore[call-overload]
     if not kernel.caps.bpf and attr.prog_type not in (ProgType.SOCKET_FILTER, ProgType.CGROUP_SKB):
@@ -121,11 +117,11 @@ def _admissible(kernel: Kernel, attr: ProgLoadAttr) -> tuple[ProgRow, AttachTarg
     if row is not None and not _permitted(kernel, row):
         raise BpfError(EPERM)
     target = attach_target(kernel, attr)
-    if row is None or row.status == "absent" or not known.prog_type(row.prog_type):
+    if row is None or row.status == "absent":
         # the type is looked at after licence and instructions have been read
         _code(kernel, attr)
         raise BpfError(EINVAL)
-    if not row.accepts(attr.expected_attach_type) or not known.attach_type(attr.expected_attach_type):
+    if not row.accepts(attr.expected_attach_type):
         raise BpfError(row.attach_errno)
     if attr.prog_ifindex:
         _code(kernel, attr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, attach, callbacks, kfuncs, locks, timers
+from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
@@ -92,8 +92,10 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
         row = HELPERS.get(HelperId(imm))
     except ValueError:
         row = None
-    if (row is None and imm != 0) or (row is not None and not ck.profile.helper(row.id)):
+    if row is None and imm != 0:
         raise Reject(EINVAL, f"invalid func {name}")
+    if ck.older:
+        older.check_helper(ck, row, imm)
     if row is None or not row.allowed(ck.req.prog_type, int(ck.req.expected_attach_type)):
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if not attach.has_helper(ck.req, row.name):

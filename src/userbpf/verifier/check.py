@@ -29,6 +29,7 @@ from userbpf.verifier import (
     jump,
     kfuncs,
     maps,
+    older,
     precision,
     prune,
     results,
@@ -108,13 +109,17 @@ class Checker:
         self.profile = profile(req.kernel)
         self.max_insns = self.profile.limits.complexity
         self.max_branches = self.profile.limits.jmp_seq
-        self.allow_uninit_stack = req.caps.perfmon and self.profile.has("uninit_stack")
+        self.older = not self.profile.has_all
+        self.allow_uninit_stack = req.caps.perfmon and self.profile.has("uninit_stack_reads")
+        self.var_stack = self.profile.has("var_stack_access")
+        self.narrow_spills = self.profile.has("narrow_spills")
+        self.imm_spills = self.profile.has("imm_spills")
         self.bpf_capable = req.caps.bpf
         self.mirror = mirror_holes
         self.strict_alignment = bool(req.prog_flags & F_STRICT_ALIGNMENT)
         self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
         self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
-        self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type))
+        self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type), self.profile)
         self.target: attach.Target | None = None
         self._kernel_btf: Btf | None = None
         self._kernel_btf_asked = False
@@ -196,6 +201,8 @@ class Checker:
         if self.req.caps.bpf is False:
             raise Reject(EPERM, "programs without CAP_BPF are not supported")
         btf_info.check_early(self)
+        if self.older:
+            older.check_program(self)
         kfuncs.resolve(self)
         starts = find_subprogs(insns)
         if self.log.level2:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import ProgType
 from userbpf.spec.ctx import POINTEE, ctx_fields, find
+from userbpf.spec.profiles import Profile
+from userbpf.spec.progs import PROGS
 from userbpf.verifier import btfptr
 from userbpf.verifier.btfwalk import struct_named
 from userbpf.verifier.domain import UNKNOWN
@@ -54,8 +56,11 @@ class CtxRules:
 
     __slots__ = ("_known", "fields")
 
-    def __init__(self, prog_type: ProgType, attach_type: int) -> None:
+    def __init__(self, prog_type: ProgType, attach_type: int, profile: Profile) -> None:
         self.fields = ctx_fields(prog_type, attach_type)
+        if not profile.has_all:
+            ctx_class = PROGS[prog_type].ctx_class
+            self.fields = tuple(f for f in self.fields if profile.has_ctx_field(ctx_class, f.name))
         self._known: dict[tuple[int, int, bool], Reg | None] = {}
 
     def access(self, ck: Checker, off: int, size: int, write: bool, sx: bool) -> Reg | None:

@@ -9,6 +9,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.isa import opcodes as op
 from userbpf.spec.ctx import ctx_fields
 from userbpf.spec.helpers import HELPERS
+from userbpf.spec.profiles import helper_since, profile, since
 from userbpf.verifier.explain import Case, kind_of, movers, rule
 from userbpf.verifier.life import CALL, Event
 from userbpf.verifier.record import Visit
@@ -451,6 +452,15 @@ def helper(case: Case, m: Match) -> None:
         out.advice.append("compile against headers of the kernel that is meant")
         return
     types = sorted(t.name.lower() for t in row.prog_types)
+    came = helper_since(row.name, case.req.prog_type)
+    if came is not None and not profile(case.req.kernel).reaches(came):
+        own = since("helper", row.name)
+        whose = "" if own == came else f"programs of type {case.req.prog_type.c_name} have "
+        out.cause = f"{whose}{row.c_name} is there since Linux {came}; this is {case.req.kernel}"
+        out.advice.append(
+            "choose by kernel at load: a const volatile flag set by the loader, or bpf_core_enum_value_exists"
+        )
+        return
     shown = ", ".join(types[:TYPES_SHOWN]) + (
         f" and {len(types) - TYPES_SHOWN} more" if len(types) > TYPES_SHOWN else ""
     )

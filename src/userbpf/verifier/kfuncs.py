@@ -15,7 +15,7 @@ from userbpf.abi.enums import AttachType
 from userbpf.btf import Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Type, Void
 from userbpf.errors import BtfError
 from userbpf.spec.kfuncs import KFUNCS, KfuncRow
-from userbpf.verifier import attach, iters, kfunc_args, locks, sections
+from userbpf.verifier import attach, iters, kfunc_args, locks, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
@@ -282,6 +282,8 @@ def compile_kfunc(ck: Checker, pc: int, insn: Insn) -> Callable[[Checker], int]:
             return pc + 1
 
         return skip
+    if ck.older:
+        older.check_kfunc(ck, kfunc.name)
     ck.facts[pc] = Fact(kfunc=insn.imm)
     known = kfunc
 

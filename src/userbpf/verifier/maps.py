@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
-from userbpf.spec.profiles import insn_needs
 from userbpf.verifier import btfargs, fields
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.fields import KernelNames
@@ -61,8 +60,6 @@ def resolve(ck: Checker, insns: Sequence[Insn]) -> None:
         cls = code & 7
         if cls == 1 and (code & 0xE0 not in (0x60, 0x80) or insn.imm):
             raise Reject(EINVAL, "BPF_LDX uses reserved fields")
-        if not ck.profile.newest and (needed := insn_needs(insn)) is not None and not ck.profile.has(needed[0]):
-            raise Reject(needed[1], needed[2])
         if code == 0x18:
             _pair(ck, insns, pc, by_token)
             pc += 2

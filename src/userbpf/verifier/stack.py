@@ -66,6 +66,11 @@ def access(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, writ
             load(ck, pc, frame, at, size, value, sx)
         return
     ck.fact_access(pc, PtrKind.STACK, None, None)
+    if not ck.var_stack:
+        raise Reject(
+            EACCES,
+            f"variable stack access var_off=({val.value:#x}; {val.mask:#x}) off={off + reg[3]} size={size}",
+        )
     if write:
         store_var(ck, pc, frame, reg, off, size, value)
     else:
@@ -145,14 +150,14 @@ def store(ck: Checker, pc: int, frame: Frame, off: int, size: int, value: int) -
     if size == 8:
         ck.live_stack.write(frame.frameno, 1 << index)
     note = True
-    if reg is not None and reg[0] == SCALAR and not off % 8 and ck.bpf_capable:
+    if reg is not None and reg[0] == SCALAR and not off % 8 and ck.bpf_capable and (size == 8 or ck.narrow_spills):
         fits = reg[1].umax >> (8 * size) == 0
         if fits and reg[1].mask:
             reg = ck.link_before_copy(value)
         if not fits and reg[2]:
             reg = (SCALAR, reg[1], 0, 0, None)
         stack[index] = _spilled(types, reg, size, ck.allow_ptr_leaks)
-    elif value == STORE_IMM and not off % 8 and ck.bpf_capable:
+    elif value == STORE_IMM and not off % 8 and ck.bpf_capable and ck.imm_spills:
         stack[index] = _spilled(types, known(ck.insns[pc].imm & 0xFFFFFFFFFFFFFFFF), size, ck.allow_ptr_leaks)
     elif reg is not None and reg[0] != SCALAR and reg[0] & BASE_MASK not in (NOT_INIT, DYNPTR):
         if size != 8:
