@@ -1,8 +1,8 @@
 """An object made fit for an older kernel, as far as that changes nothing for its programs.
 
 A loader knows what its kernel lacks and hands over less: kinds of BTF types become older ones of the same size, so that the
-numbers of all types stay; the readers of kernel and user memory become the one reader from before them. What a program really needs
-stays in it, and the kernel refuses it.
+numbers of all types stay; the readers of kernel and user memory become the one reader from before them. What a program really
+needs stays in it, and the kernel refuses it.
 """
 
 from __future__ import annotations
