@@ -33,7 +33,7 @@ def enter(ck: Checker, btf: Btf, target: Func, proto: FuncProto) -> None:
     same_prototype(ck.prog_btf.btf, own.name, own.linkage, own.proto, btf, target, proto)
     ck.extends = True
     ck.req = dataclasses.replace(req, prog_type=prog.prog_type, expected_attach_type=prog.expected_attach_type)
-    ck.ctx_rules = CtxRules(prog.prog_type, int(prog.expected_attach_type))
+    ck.ctx_rules = CtxRules(prog.prog_type, int(prog.expected_attach_type), ck.profile)
 
 
 def same_prototype(
