@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import ProgType
+from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import (
     Btf,
     Const,
@@ -32,6 +32,7 @@ from userbpf.btf import (
     Volatile,
 )
 from userbpf.errors import BpfError, BtfError
+from userbpf.verifier import contracts
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -67,15 +68,31 @@ CTX_STRUCT: Final[dict[ProgType, str]] = {
     ProgType.SK_LOOKUP: "bpf_sk_lookup",
     ProgType.NETFILTER: "bpf_nf_ctx",
 }
+# contexts that are an array of words
+WORDS_CTX: Final = frozenset(
+    {
+        ProgType.RAW_TRACEPOINT,
+        ProgType.RAW_TRACEPOINT_WRITABLE,
+        ProgType.TRACING,
+        ProgType.LSM,
+        ProgType.STRUCT_OPS,
+    }
+)
+PROBED: Final = "bpf_user_pt_regs_t"
+PROBED_FOR: Final = "pt_regs"  # what it stands for
 
 
 @dataclass(slots=True)
 class Arg:
-    """One argument of a function: "scalar", "ctx" or "mem" of `size` bytes (that may be null)."""
+    """One argument of a function: "scalar", "ctx", "dynptr", "mem" of `size` bytes, or the kernel's "struct" of `type_id`.
+
+    The last two may be null.
+    """
 
     kind: str
     size: int = 0
     nullable: bool = False
+    type_id: int = 0
 
 
 @dataclass(slots=True)
@@ -278,7 +295,7 @@ def _argument(
     ck: Checker, btf: Btf, func: FuncBtf, i: int, type_id: int, tags: tuple[str, ...], is_global: bool
 ) -> Arg | None:
     t = strip(btf, type_id)
-    unknown = [tag for tag in tags if tag not in ("ctx", "nonnull", "nullable")]
+    unknown = [tag for tag in tags if tag not in ("ctx", "nonnull", "nullable", "trusted")]
     if unknown:
         func.wrong = f"arg#{i} tag '{unknown[0]}' is not supported"
         return None
@@ -286,10 +303,17 @@ def _argument(
         return Arg("scalar")
     if isinstance(t, Ptr):
         target = strip(btf, t.type)
-        if "ctx" in tags or _is_ctx(ck, btf, t.type):
+        if _is_ctx(ck, btf, t.type):
             return Arg("ctx")
         if not is_global:
             return None
+        if "ctx" in tags:
+            func.wrong = _wrong_ctx(ck.req.prog_type, ck.req.expected_attach_type, i, target)
+            return None if func.wrong else Arg("ctx")
+        if isinstance(target, Struct) and target.name == contracts.DYNPTR_STRUCT:
+            return Arg("dynptr")
+        if "trusted" in tags:
+            return _kernel_struct(ck, func, i, target, "nullable" in tags)
         size = _size(btf, target)
         if size is None:
             func.wrong = f"arg#{i} reference type('{_kind_name(target)} {target.name}') size cannot be determined: -22"
@@ -298,6 +322,15 @@ def _argument(
     if is_global:
         func.wrong = f"Arg#{i} type {_kind_name(t)} in {func.name}() is not supported yet."
     return None
+
+
+def _kernel_struct(ck: Checker, func: FuncBtf, i: int, target: Type, nullable: bool) -> Arg | None:
+    """A structure of the kernel that is surely there."""
+    type_id = contracts.kernel_struct(ck, target)
+    if not type_id:
+        func.wrong = f"arg#{i} type tag 'trusted': the kernel has no structure {target.name!r}"
+        return None
+    return Arg("struct", nullable=nullable, type_id=type_id)
 
 
 def _is_ctx(ck: Checker, btf: Btf, type_id: int) -> bool:
@@ -309,7 +342,19 @@ def _is_ctx(ck: Checker, btf: Btf, type_id: int) -> bool:
         if isinstance(t, Typedef) and t.name == wanted:
             return True
         t = btf.by_id(t.type)
-    return isinstance(t, Struct) and t.name == wanted
+    # the registers at a probe go by two names
+    return isinstance(t, Struct) and (t.name == wanted or (wanted == PROBED and t.name == PROBED_FOR))
+
+
+def _wrong_ctx(prog_type: ProgType, attach: int, i: int, target: Type) -> str | None:
+    """What Linux says of a parameter that is tagged as the context, but points at something else."""
+    wanted = CTX_STRUCT.get(prog_type)
+    words = prog_type in WORDS_CTX and not (prog_type == ProgType.TRACING and attach == AttachType.TRACE_ITER)
+    if isinstance(target, Void) or (words and isinstance(target, Int) and target.size == 8):
+        return None
+    if wanted is not None:
+        return f"arg#{i} should be `struct {PROBED_FOR if wanted == PROBED else wanted} *`"
+    return f"arg#{i} should be void pointer" if prog_type in WORDS_CTX else None
 
 
 def _size(btf: Btf, t: Type) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.spec.maps import ENOTSUPP, MAPS
-from userbpf.verifier import access, btf_info, dynptr, locks, precision, timers
+from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, timers
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     CTX,
@@ -187,6 +187,12 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
             if reg[0] != CTX:
                 ck.say(f"arg#{i - 1} expects pointer to ctx")
                 return EINVAL
+        elif arg.kind in ("struct", "dynptr"):
+            try:
+                contracts.given(ck, i, reg, arg)
+            except Reject as refusal:
+                ck.say(refusal.text)
+                return refusal.errno
         else:
             wrong = _memory_argument(ck, i, reg, arg.size)
             if wrong is not None:
@@ -251,6 +257,8 @@ def global_arguments(ck: Checker, number: int, frame: Frame) -> None:
             frame.regs[i] = UNKNOWN_REG
         elif arg.kind == "ctx":
             frame.regs[i] = (CTX, ZERO, 0, 0, None)
+        elif arg.kind in ("struct", "dynptr"):
+            frame.regs[i] = contracts.assumed(ck, arg)
         elif arg.nullable:
             frame.regs[i] = (MEM | MAYBE_NULL, ZERO, ck.new_id(), 0, (arg.size, 0))
         else:
