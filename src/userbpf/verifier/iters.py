@@ -80,14 +80,14 @@ def _place(ck: Checker, reg: Reg, slots: int) -> tuple[Frame, int] | None:
         ck.say("iter has to be at a constant offset")
         return None
     off = reg[3] + stack.signed64(reg[1].value)
-    if off % 8 or off > -8 * slots:
+    if off % 8 or off > (-8 * slots if slots > 1 else 0):  # one slot at the frame's end is refused as memory
         ck.say(f"cannot pass in iter at an offset={off}")
         return None
     return ck.st.frames[reg[4]], -off // 8 - 1
 
 
 def _holds(frame: Frame, slot: int, slots: int, name: str) -> bool:
-    if slot >= len(frame.stack):
+    if not slots - 1 <= slot < len(frame.stack):
         return False
     for i in range(slots):
         types, reg = frame.stack[slot - i]
@@ -109,7 +109,7 @@ def _make(call: KfuncCall, number: int, reg: Reg, name: str, slots: int) -> None
     ck = call.ck
     at = _place(ck, reg, slots)
     taken = at is None or any(
-        at[0].stack[at[1] - i][0][7] == ST_ITER for i in range(slots) if at[1] - i < len(at[0].stack)
+        at[0].stack[at[1] - i][0][7] == ST_ITER for i in range(slots) if 0 <= at[1] - i < len(at[0].stack)
     )
     if at is None or taken:
         raise Reject(EINVAL, f"expected uninitialized {name} as arg #{number - 1}")
@@ -150,16 +150,17 @@ def step(call: KfuncCall) -> None:
     place = call.iterator
     assert place is not None
     it = iterator(ck.st.frames[place[0]], place[1])
-    onward = ck.push(call.pc + 1, call.pc)
-    _put(onward, place, it._replace(state=ACTIVE, depth=it.depth + 1))
     st = ck.st
-    # the nearest kept state is the one just kept here
-    before = previous(st.parent.parent if st.parent is not None else None, st, call.pc)
-    if before is not None:
-        widen(before, onward)
-    regs = onward.frames[-1].regs
-    found = regs[0]
-    regs[0] = (found[0] & ~MAYBE_NULL, *found[1:])
+    if it.state == ACTIVE:  # one that has ended yields nothing more
+        onward = ck.push(call.pc + 1, call.pc)
+        _put(onward, place, it._replace(state=ACTIVE, depth=it.depth + 1))
+        # the nearest kept state is the one just kept here
+        before = previous(st.parent.parent if st.parent is not None else None, st, call.pc)
+        if before is not None:
+            widen(before, onward)
+        regs = onward.frames[-1].regs
+        found = regs[0]
+        regs[0] = (found[0] & ~MAYBE_NULL, *found[1:])
     _put(st, place, it._replace(state=DRAINED))
     ck.regs[0] = ZERO_REG
 

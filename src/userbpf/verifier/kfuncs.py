@@ -232,6 +232,8 @@ def _add(ck: Checker, insn: Insn) -> None:
     if len(ck.kfuncs) >= MAX_KFUNCS:
         raise Reject(E2BIG, "too many different kernel function calls")
     if insn.off:
+        if insn.off > 0 and not ck.req.fd_array:
+            ck.say("kfunc offset > 0 without fd_array is invalid")
         raise Reject(EINVAL if insn.off < 0 else EPROTO, "failed to find BTF for kernel function")
     btf = ck.kernel_btf()
     assert btf is not None

@@ -114,18 +114,29 @@ def check_return(ck: Checker) -> None:
         ck.scratch_regs |= 1
     if reg[0] != SCALAR and not ck.allow_ptr_leaks:
         raise Reject(EACCES, "R0 leaks addr as return value")
+    allowed = _allowed(ck)
+    if allowed is not None:
+        require_range(ck, reg, allowed, "At program exit")
+
+
+def _allowed(ck: Checker) -> tuple[int, int] | None:
     if ck.extends:
-        return
-    row = PROGS[ck.req.prog_type]
+        return None
     if ck.target is not None:
         if ck.target.no_exit:
             raise Reject(ENOTSUPP)
-        allowed = ck.target.ret
-    else:
-        allowed = row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
-    if allowed is None:
+        return ck.target.ret
+    row = PROGS[ck.req.prog_type]
+    return row.ret_range(row.effective_attach(int(ck.req.expected_attach_type)))
+
+
+def check_thrown(ck: Checker) -> None:
+    """r1 of bpf_throw: what the program returns."""
+    if ck.target is not None and ck.target.void:
         return
-    require_range(ck, reg, allowed, "At program exit")
+    allowed = _allowed(ck)
+    if allowed is not None:
+        require_range(ck, ck.regs[1], allowed, "At program exit", 1)
 
 
 def check_async_return(ck: Checker) -> None:
@@ -140,10 +151,10 @@ def check_async_return(ck: Checker) -> None:
     require_range(ck, reg, allowed, "At async callback return")
 
 
-def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str) -> None:
+def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str, number: int = 0) -> None:
     if reg[0] != SCALAR:
-        raise Reject(EINVAL, f"{when} the register R0 is not a known value ({type_name(reg[0])})")
-    ck.mark_precise(0)
+        raise Reject(EINVAL, f"{when} the register R{number} is not a known value ({type_name(reg[0])})")
+    ck.mark_precise(number)
     val = reg[1]
     if allowed[0] <= val.smin and val.smax <= allowed[1]:
         return
@@ -154,7 +165,7 @@ def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str) ->
         shown += f" smax={val.smax}"
     if not shown:
         shown = " unknown scalar value"
-    raise Reject(EINVAL, f"{when} the register R0 has{shown} should have been in [{allowed[0]}, {allowed[1]}]")
+    raise Reject(EINVAL, f"{when} the register R{number} has{shown} should have been in [{allowed[0]}, {allowed[1]}]")
 
 
 # --- stack depth -----------------------------------------------------------------------------------------------------------
