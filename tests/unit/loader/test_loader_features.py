@@ -210,6 +210,36 @@ def test_strong_externs_that_no_kernel_has(source: Sources, transport: str) -> N
         obj.load(transport)
 
 
+def test_loops_that_the_kernel_counts(source: Sources, transport: str, on_linux: None) -> None:
+    obj = source.open(
+        """
+        SEC("xdp") int f(struct xdp_md *ctx)
+        {
+            int i, j, table[8] = {}, n = 0;
+            bpf_for(i, 0, 8) {
+                table[i] = i;
+                bpf_for(j, 0, i) {
+                    if (j == 5) break;
+                    n += j;
+                }
+            }
+            bpf_repeat(3) n += 100;
+            bpf_for(i, 0, 8) n += table[i];
+            return n;
+        }
+        SEC("tc") int g(struct __sk_buff *skb)
+        {
+            int i, n = 0;
+            bpf_for(i, 0, skb->len) n += i;
+            bpf_for(i, 0, 1000000) if (i == 700) return n + i;
+            return n;
+        }"""
+    )
+    with obj.load(transport):
+        assert obj.progs["f"].run(PACKET).retval == 300 + 28 + (0 + 0 + 1 + 3 + 6 + 10 + 10 + 10)
+        assert obj.progs["g"].run(PACKET).retval == 64 * 63 // 2 + 700
+
+
 def test_kernel_functions(source: Sources, on_linux: None) -> None:
     obj = source.open(
         """

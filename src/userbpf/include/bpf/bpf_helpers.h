@@ -65,6 +65,26 @@
 	___printk_pick(args, ___vprintk12, ___vprintk11, ___vprintk10, ___vprintk9, ___vprintk8, ___vprintk7, \
 		       ___vprintk6, ___vprintk5, ___vprintk4, ___printk, ___printk, ___printk, ___printk)(args)
 
+/* loops that the verifier follows once, whatever their number of rounds: an iterator of the kernel's counts */
+struct bpf_iter_num;
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __weak __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __weak __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
+
+static __always_inline struct bpf_iter_num *___num_begin(struct bpf_iter_num *it, int start, int end)
+{
+	bpf_iter_num_new(it, start, end);
+	return it;
+}
+#define ___num_loop(start, end, next...) \
+	for (struct bpf_iter_num ___it __attribute__((cleanup(bpf_iter_num_destroy))), \
+	     *___begun __attribute__((unused)) = ___num_begin(&___it, start, end); \
+	     ({ int *___at = bpf_iter_num_next(&___it); next; });)
+/* the bounds are asked again for the verifier, who knows nothing of the number that was counted */
+#define bpf_for(i, start, end) \
+	___num_loop(start, end, ___at && ((i) = *___at, (i) >= (start) && (i) < (end)))
+#define bpf_repeat(n) ___num_loop(0, n, ___at != NULL)
+
 enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 enum libbpf_tristate { TRI_NO = 0, TRI_YES = 1, TRI_MODULE = 2 };
 #endif

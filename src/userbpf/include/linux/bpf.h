@@ -789,4 +789,9 @@ struct bpf_timer {
 struct bpf_dynptr {
 	__u64 opaque[2];
 } __attribute__((aligned(8)));
+
+struct bpf_iter_num {
+	__u64 __opaque[1];
+} __attribute__((aligned(8)));
+
 #endif
