@@ -62,7 +62,7 @@ _GIVEN: Final = {
 
 def pointer(btf: Btf, type_id: int, flags: int, rid: int = 0, ref: int = 0) -> Reg:
     """A register that points at a structure."""
-    return (BTF_ID | flags, ZERO, rid, 0, (shown(btf.by_id(type_id)), btf, type_id, ref))
+    return (BTF_ID | flags, ZERO, rid, 0, (btf.by_id(type_id).name, btf, type_id, ref))
 
 
 def is_trusted(reg: Reg) -> bool:
