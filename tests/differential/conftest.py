@@ -9,5 +9,5 @@ from userbpf.verifier import check
 
 @pytest.fixture(autouse=True)
 def holes_mirrored(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.node.path.name == "test_verifier_log.py":
+    if request.node.path.name in ("test_verifier_log.py", "test_verifier_wide.py"):
         monkeypatch.setattr(check, "mirror_holes", True)

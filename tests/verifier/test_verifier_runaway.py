@@ -1,0 +1,64 @@
+"""A verification that does not end by itself: Linux's limits and words, and an interrupt that gets through at once."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import time
+
+import pytest
+
+from userbpf.abi.enums import ProgType
+from userbpf.isa.asm import assemble
+from userbpf.verifier import Rejected, VerifyRequest, verify
+
+COUNTER = """
+    r0 = 0
+    r1 = 0
+again: r1 += 1
+    r0 += r1
+    if r1 < 100000000 goto again
+    r0 = 0
+    exit
+"""
+PATHS = """
+    r8 = 0
+again: r8 += 1
+    call bpf_get_prandom_u32
+    if r0 == 1 goto again
+    if r8 < 1000000 goto again
+    r0 = r8
+    exit
+"""
+
+
+def request(text: str) -> VerifyRequest:
+    return VerifyRequest(assemble(text), ProgType.SOCKET_FILTER, log_level=4)
+
+
+def test_too_many_jumps() -> None:
+    with pytest.raises(Rejected) as e:
+        verify(request(PATHS))
+    assert (e.value.errno, e.value.log.splitlines()[0]) == (14, "The sequence of 8193 jumps is too complex.")
+
+
+@pytest.mark.sweep
+def test_too_many_instructions() -> None:
+    with pytest.raises(Rejected) as e:
+        verify(request(COUNTER))
+    assert (e.value.errno, e.value.log.splitlines()[0]) == (7, "BPF program is too large. Processed 1000001 insn")
+
+
+@pytest.mark.parametrize("after", [0.01, 0.1, 0.3])
+def test_interrupt(after: float) -> None:
+    was = gc.isenabled()
+    timer = threading.Timer(after, signal.raise_signal, (signal.SIGINT,))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        verify(request(COUNTER))
+    assert time.monotonic() - began < after + 3
+    assert gc.isenabled() == was
+    timer.join()
+    assert verify(request("r0 = 0\n exit")).stats.insns_processed == 2
