@@ -83,6 +83,7 @@ class Cfg:
         "jump",
         "live",
         "loops",
+        "one_pass",
         "orders",
         "prune",
         "scc",
@@ -120,6 +121,8 @@ class Cfg:
         for pc in range(n):
             self.succ[pc] = self._successors(pc)
         self.orders = [self._postorder(start) for start in self.starts]
+        # per subprogram: whether every successor comes first in its order, so that one pass backwards settles all
+        self.one_pass = [self._successors_first(order) for order in self.orders]
         self.scc = [0] * n
         self.scc_count = 0
         if self.loops:
@@ -230,7 +233,7 @@ class Cfg:
             self.force[pc] = 1
 
     def _postorder(self, start: int) -> list[int]:
-        """Every instruction of the subprogram after all its successors (loops aside)."""
+        """Every instruction of the subprogram, most after their successors: the order in which Linux solves liveness."""
         order: list[int] = []
         seen = bytearray(len(self.insns))
         seen[start] = 1
@@ -252,6 +255,15 @@ class Cfg:
                     seen[target] = 1
                     stack.append(target)
         return order
+
+    def _successors_first(self, order: list[int]) -> bool:
+        done = bytearray(len(self.insns))
+        for pc in order:
+            for target in self.succ[pc]:
+                if not done[target]:
+                    return False
+            done[pc] = 1
+        return True
 
     # --- loops ---------------------------------------------------------------------------------------------------------
     def _components(self) -> None:
@@ -317,7 +329,7 @@ class Cfg:
                 keep[pc] = ~define
         live = self.live
         succ = self.succ
-        for order in self.orders:
+        for order, one_pass in zip(self.orders, self.one_pass, strict=True):
             changed = True
             while changed:
                 changed = False
@@ -328,7 +340,7 @@ class Cfg:
                     before = out & keep[pc] | uses[pc]
                     if before != live[pc]:
                         live[pc] = before
-                        changed = self.loops  # without loops one pass, successors first, is all
+                        changed = not one_pass
 
     def live_text(self, disasm: Callable[[int], str]) -> str:
         """The listing at the head of a level-2 log."""

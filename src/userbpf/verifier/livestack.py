@@ -137,7 +137,9 @@ class LiveStack:
     def _solve(self, instance: Instance) -> None:
         ck = self._ck
         cfg = ck.cfg
-        order: Sequence[int] = cfg.orders[cfg.subprog_of[instance.start]]
+        number = cfg.subprog_of[instance.start]
+        order: Sequence[int] = cfg.orders[number]
+        one_pass = cfg.one_pass[number]
         log = ck.log
         if instance.shrunk:
             instance.shrunk = False
@@ -150,7 +152,7 @@ class LiveStack:
             rounds += 1
             for frameno in range(instance.depth + 1):
                 changed |= self._pass(instance, frameno, order)
-            if changed and not cfg.loops:
+            if changed and one_pass:
                 rounds += 1  # the next one would find nothing new: successors came first
                 break
         instance.dirty = False
