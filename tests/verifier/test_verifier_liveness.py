@@ -11,22 +11,28 @@ from userbpf.verifier.cfg import Cfg, use_def
 
 
 def shuffled(seed: int) -> list[Insn]:
-    """A graph of blocks without a loop, laid out so that jumps lead back as often as on."""
+    """Blocks one after the other, some with a piece out of line that comes back behind the jump to it; laid out anyhow."""
     rng = random.Random(seed)
     count = rng.randrange(4, 12)
-    layout = [0, *rng.sample(range(1, count), count - 1)]
-    at = {block: 4 * place for place, block in enumerate(layout)}
+    pieces = [n for n in range(count - 1) if rng.random() < 0.6]
+    names = [(n, False) for n in range(1, count)] + [(n, True) for n in pieces]
+    rng.shuffle(names)
+    layout = [(0, False), *names]
+    at = {name: 4 * place for place, name in enumerate(layout)}
     out: list[Insn] = []
-    for block in layout:
-        later = range(block + 1, count)
+    for block, aside in layout:
+        here = at[block, aside]
         code = [Insn(0xBF, rng.randrange(1, 6), rng.randrange(10)), Insn(0x07, rng.randrange(10), 0, 0, 1)]
-        if not later:
+        if aside:  # two more, and back to the jump at the end of its block
+            code += [Insn(0x07, rng.randrange(10), 0, 0, 1), Insn(0x05, 0, 0, at[block, False] + 3 - (here + 3) - 1)]
+        elif block == count - 1:
             code += [Insn(0xB7), Insn(0x95)]
         else:
-            # the next block is always reached, so none is dead
-            for jump, target in ((0x15, rng.choice(later)), (0x05, block + 1)):
-                pc = at[block] + len(code)
-                code.append(Insn(jump, 0, 0, at[target] - pc - 1, 0))
+            target = at[block, True] if block in pieces else at[rng.randrange(block + 1, count), False]
+            code += [
+                Insn(0x15, 0, 0, target - (here + 2) - 1, 0),
+                Insn(0x05, 0, 0, at[block + 1, False] - (here + 3) - 1),
+            ]
         out += code
     return out
 
