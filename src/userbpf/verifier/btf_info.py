@@ -352,6 +352,14 @@ def _wrong_ctx(prog_type: ProgType, attach: int, i: int, target: Type) -> str | 
     words = prog_type in WORDS_CTX and not (prog_type == ProgType.TRACING and attach == AttachType.TRACE_ITER)
     if isinstance(target, Void) or (words and isinstance(target, Int) and target.size == 8):
         return None
+    also = {
+        ProgType.PERF_EVENT: (PROBED, PROBED_FOR),
+        ProgType.TRACING: ("bpf_raw_tracepoint_args",) if attach == AttachType.TRACE_RAW_TP else (),
+    }.get(prog_type, ())
+    if isinstance(target, Struct):
+        iterates = prog_type == ProgType.TRACING and attach == AttachType.TRACE_ITER
+        if target.name in also or (iterates and target.name.startswith("bpf_iter__")):
+            return None
     if wanted is not None:
         return f"arg#{i} should be `struct {PROBED_FOR if wanted == PROBED else wanted} *`"
     return f"arg#{i} should be void pointer" if prog_type in WORDS_CTX else None
