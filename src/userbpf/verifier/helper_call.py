@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.consts import BPF_F_INNER_MAP
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.btf import Btf
 from userbpf.spec.argtypes import (
@@ -470,7 +471,8 @@ class Call:
             and shape.map_type in _ELIDE
             and self.row.id == _H.map_lookup_elem
             and self.key < shape.max_entries
-            and self.map.index >= 0
+            # an inner array made with BPF_F_INNER_MAP may have fewer elements than its template, but never none
+            and (self.map.index >= 0 or not self.key or not shape.map_flags & BPF_F_INNER_MAP)
         )
 
     def _integer(self) -> Reg:
@@ -490,12 +492,13 @@ class Call:
         ck = self.ck
         fact = ck.facts[self.pc]
         index = self.map.index if self.map is not None and self.map.index >= 0 else None
+        key = self.key if index is not None else None
         if fact is None:
-            ck.facts[self.pc] = Fact(helper=int(self.row.id), map=index, key=self.key, arg_size=self.size)
+            ck.facts[self.pc] = Fact(helper=int(self.row.id), map=index, key=key, arg_size=self.size)
             return
         if fact.map != index:
             fact.map = fact.key = None
-        if fact.key != self.key:
+        if fact.key != key:
             fact.key = None
         if fact.arg_size != self.size:
             fact.arg_size = None
@@ -512,7 +515,7 @@ class Call:
             raise Reject(EACCES, "invalid map_ptr to access map->key")
         size = self.map.shape.key_size
         self.memory(number, size, False, False, False)
-        if self.map.shape.map_type in _ELIDE and self.map.index >= 0 and self.row.id == _H.map_lookup_elem:
+        if self.map.shape.map_type in _ELIDE and self.row.id == _H.map_lookup_elem:
             self.key = _constant_key(self.ck, self.ck.regs[number], size)
 
     def arg_value(self, number: int, reg: Reg, arg: Arg) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import MapType, ProgType
@@ -41,7 +42,10 @@ class MapUse:
         if shape.map_type in (MapType.DEVMAP, MapType.DEVMAP_HASH):
             self.flags |= F_RDONLY_PROG  # programs only look up
         self.constant = bool(shape.map_flags & F_RDONLY_PROG) and shape.frozen and shape.peek is not None
-        self.inner: MapUse | None = MapUse(shape.inner, -1, kernel_names) if shape.inner is not None else None
+        # what an inner map must look like has no name
+        self.inner: MapUse | None = (
+            MapUse(replace(shape.inner, name=""), -1, kernel_names) if shape.inner is not None else None
+        )
 
     def peek(self, off: int, size: int) -> bytes | None:
         if self.shape.peek is None or off < 0 or off + size > self.shape.value_size * self.shape.max_entries:
