@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from errno import E2BIG, EINVAL, ENOSPC, EPERM
+from errno import E2BIG, EINVAL, ENOSPC, EOPNOTSUPP, EPERM
 from typing import Final, overload
 
 from userbpf.abi.attrs import ProgBindMapAttr, ProgLoadAttr, ProgTestRunAttr
 from userbpf.abi.enums import Cmd, ProgType
+from userbpf.engine.env import HelperMissing
 from userbpf.errors import BpfError
 from userbpf.hooks import test_run
 from userbpf.isa.insn import Insn, decode, encode
@@ -324,7 +325,10 @@ def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
     for used in prog.maps:
         if isinstance(used.map, CgroupStorage):
             used.map.begin_run()
-    result = test_run.run(prog, request)
+    try:
+        result = test_run.run(prog, request)
+    except HelperMissing as e:
+        raise BpfError(EOPNOTSUPP, str(e)) from e
     if kernel.stats_on():
         prog.run_cnt += attr.repeat or 1
         prog.run_time_ns += result.duration * (attr.repeat or 1)
