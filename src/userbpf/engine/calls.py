@@ -300,8 +300,28 @@ def _drain(m: Machine, values: Sequence[int]) -> int:
     return result
 
 
+def _timer_set_callback(m: Machine, values: Sequence[int]) -> int:
+    """bpf_timer_set_callback(timer, callback_fn): what runs later is this program in this environment."""
+    timer, address, *_rest = values
+    number = address - FUNC_TAG
+    if not 0 <= number < len(m.prog.subprogs):
+        raise m.fault(f"{address:#x} is no function")
+    prog, env, budget = m.prog, m.env, type(m.budget)
+
+    def run(rt: int, desc: int, key: int, value: int) -> int:
+        from userbpf.engine.interp import DEFAULT_BUDGET, Machine
+
+        later = Machine(prog, env, 0, rt, budget(DEFAULT_BUDGET), None)
+        later.memory.add(Region(key, load32(desc + DESC_KEY_SIZE), PtrKind.MEM, "map key", writable=False))
+        grant_value(later, desc, value)
+        return later.run(prog.subprogs[number].start, (desc, key, value))
+
+    return int(m.env.kernel.timers.set_callback(timer, run, (prog, env)))
+
+
 _OWN: Final[dict[HelperId, Callable[[Machine, Sequence[int]], int | None]]] = {
     HelperId.tail_call: _tail_call,
+    HelperId.timer_set_callback: _timer_set_callback,
     HelperId.loop: _loop,
     HelperId.for_each_map_elem: _for_each,
     HelperId.user_ringbuf_drain: _drain,

@@ -7,11 +7,11 @@ from typing import Any
 
 from userbpf.abi.enums import HelperId, ProgType
 from userbpf.engine.env import HelperImpl
-from userbpf.helpers import dynptr, maps, packet, perf, skb, state, text
+from userbpf.helpers import dynptr, maps, objects, packet, perf, skb, state, text
 from userbpf.helpers.base import NATIVE_BODIES, PYTHON_BODIES
 from userbpf.helpers.maps import BINDS
 
-__all__ = ["bodies", "dynptr", "maps", "packet", "perf", "skb", "state", "text"]
+__all__ = ["bodies", "dynptr", "maps", "objects", "packet", "perf", "skb", "state", "text"]
 
 _OF_TYPE: dict[ProgType, dict[HelperId, Any]] = {
     prog_type: {HelperId.perf_event_output: perf.packet_output} for prog_type in perf.PACKET_TYPES

@@ -24,6 +24,7 @@ from userbpf.kernel.cpus import Cpus
 from userbpf.kernel.fds import Identity
 from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapObj, ProgObj
 from userbpf.kernel.perf import PerfEventObj
+from userbpf.kernel.timers import Timers
 from userbpf.kernel.usermem import UserMemory, own_memory
 from userbpf.spec.profiles import profile
 from userbpf.verifier.api import Caps, VerifyRequest
@@ -76,6 +77,7 @@ class Kernel:
         self.cpus = Cpus(self.ncpu, int.from_bytes(os.urandom(8), "little") if seed is None else seed, self.number)
         if clock_ns is not None:
             self.cpus.set_clock(clock_ns)
+        self.timers = Timers(self)
         self.maps: IdTable[MapObj] = IdTable()
         self.progs: IdTable[ProgObj] = IdTable()
         self.btfs: IdTable[BtfObj] = IdTable()
@@ -275,6 +277,11 @@ class Kernel:
     @clock_ns.setter
     def clock_ns(self, now_ns: int | None) -> None:
         self.cpus.set_clock(now_ns)
+        self.timers.run_due()
+
+    def run_timers(self) -> int:
+        """Run the callbacks of all timers whose time has come; how many there were."""
+        return self.timers.run_due()
 
     def trace(self, text: str, cpu: int = 0) -> None:
         """One line of bpf_trace_printk."""

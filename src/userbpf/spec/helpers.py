@@ -107,7 +107,7 @@ RUN: Final = names("""
     xdp_get_buff_len xdp_load_bytes xdp_store_bytes map_lookup_percpu_elem ktime_get_tai_ns
     perf_event_read perf_event_read_value skb_output xdp_output user_ringbuf_drain get_local_storage
     dynptr_from_mem ringbuf_reserve_dynptr ringbuf_submit_dynptr ringbuf_discard_dynptr
-    dynptr_read dynptr_write dynptr_data
+    dynptr_read dynptr_write dynptr_data timer_init timer_set_callback timer_start timer_cancel kptr_xchg
     """)
 
 

@@ -325,6 +325,7 @@ def prog_test_run(kernel: Kernel, attr: ProgTestRunAttr, out: UserAttr) -> int:
     for used in prog.maps:
         if isinstance(used.map, CgroupStorage):
             used.map.begin_run()
+    kernel.run_timers()
     try:
         result = test_run.run(prog, request)
     except HelperMissing as e:
