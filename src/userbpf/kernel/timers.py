@@ -1,9 +1,10 @@
 """Timers in map values: who has been set, and what happens when their time comes.
 
 Time is the kernel's clock. With a clock that the user sets (`Kernel.clock_ns`), moving it on runs what has become due, in
-order of expiry, before the setter returns: a test needs no waiting and always sees the same. With the machine's clock, what
-is due runs when a program is run by BPF_PROG_TEST_RUN, and whenever `Kernel.run_timers()` is called. A thread of our own that fires on
-its own was refused: callbacks would run at moments that no test can repeat, and keep an interpreter alive that is done.
+order of expiry, before the setter returns: a test needs no waiting and always sees the same. With the machine's clock,
+what is due runs when a program is run by BPF_PROG_TEST_RUN, and whenever `Kernel.run_timers()` is called. A thread of
+our own that fires on its own was refused: callbacks would run at moments that no test can repeat, and keep an interpreter
+alive that is done.
 
 A `struct bpf_timer` holds the number of its timer. An element that was deleted or overwritten does not hold it any more, or
 is not found in its map: then the timer is gone, as in Linux.
