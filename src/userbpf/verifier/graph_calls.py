@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.btf import Array, Btf, Enum, Int, Param, Struct
 from userbpf.errors import BtfError
-from userbpf.verifier import fields, graph, kfunc_args, kfuncs
+from userbpf.verifier import fields, graph, kfunc_args, kfuncs, locks
 from userbpf.verifier.jump import map_regs
 from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, MAP_VALUE, MAYBE_NULL, PERCPU, RCU, ZERO, Reg, ref_of
 from userbpf.verifier.reject import EINVAL, Reject
@@ -176,19 +176,9 @@ def _rb_node(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     else:
         if not reg[0] & BORROWED and not ref_of(reg):
             raise Reject(EINVAL, f"{call.kfunc.name} can only take non-owning or refcounted bpf_rb_node pointer")
-        if _in_less(call.ck):
+        if locks.in_less(call.ck):
             raise Reject(EINVAL, f"{call.kfunc.name} not allowed in rbtree cb")
     _node(call, number, reg, fields.RB_NODE)
-
-
-def _in_less(ck: Checker) -> bool:
-    """Inside of the comparison that bpf_rbtree_add_impl runs."""
-    frame = ck.frame
-    if not frame.in_callback or frame.callsite < 0:
-        return False
-    insn = ck.insns[frame.callsite]
-    found = ck.kfuncs.get((insn.imm, insn.off)) if insn.src == 2 else None
-    return found is not None and found.name == "bpf_rbtree_add_impl"
 
 
 def _owned_node(call: KfuncCall, number: int, reg: Reg) -> None:

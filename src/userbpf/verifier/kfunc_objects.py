@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userbpf.btf import Param, Ptr, Struct
-from userbpf.verifier import iters, kfunc_args, kfuncs, results, sections
+from userbpf.verifier import fields, iters, kfunc_args, kfuncs, results, sections, timers
 from userbpf.verifier.calls import DONE
 from userbpf.verifier.references import leak
-from userbpf.verifier.regs import Reg
+from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, Reg
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -50,5 +50,49 @@ def _throw(call: KfuncCall) -> int:
 
 
 kfuncs.SPECIAL["bpf_throw"] = _throw
+
+
+def _work(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
+    """A work queue in a map value."""
+    if reg[0] != MAP_VALUE:
+        raise Reject(EINVAL, f"arg#{number} doesn't point to a map value")
+    timers.where(number + 1, reg, fields.WORKQUEUE)
+    call.object = reg
+
+
+_plain_map = kfunc_args.SUFFIXES["__map"]
+
+
+def _map(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
+    """A map; beside a work queue it must be the one that the queue lies in."""
+    _plain_map(call, number, reg, param)
+    work = call.object
+    record = reg[4][0].fields
+    if work is None or record is None or fields.WORKQUEUE not in record.kinds:
+        return  # as in Linux, a map without work queues is not asked; the call then fails when it runs
+    if work[4][0] is not reg[4][0] or timers.uid(work) != timers.uid(reg):
+        text = f"workqueue pointer in R1 map_uid={timers.uid(work)} doesn't match map pointer in R2"
+        raise Reject(EINVAL, f"{text} map_uid={timers.uid(reg)}")
+
+
+def _set_work_callback(call: KfuncCall) -> int | None:
+    """The function will be called with the queue's map, key and value."""
+    assert call.object is not None
+    value = call.object[4]
+
+    def setup(regs: list[Reg]) -> None:
+        regs[1] = (MAP_PTR, ZERO, 0, 0, value)
+        regs[2] = (MAP_KEY, ZERO, 0, 0, value)
+        regs[3] = (MAP_VALUE, ZERO, 0, 0, value)
+
+    timers.check_later(call.ck, call.pc, call.callback, setup)
+    return None
+
+
+kfunc_args.STRUCTS[fields.WORKQUEUE] = _work
+kfunc_args.SUFFIXES["__map"] = _map
+kfuncs.SPECIAL["bpf_wq_set_callback_impl"] = _set_work_callback
+for _name in ("bpf_wq_init", "bpf_wq_start"):
+    kfuncs.SPECIAL[_name] = lambda call: None
 kfunc_args.STRUCTS[kfunc_args.ITER_PREFIX] = _iterator
 kfunc_args.SUFFIXES["__irq_flag"] = _irq_flag

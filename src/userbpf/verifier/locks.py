@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId
 from userbpf.verifier import fields, graph
 from userbpf.verifier.regs import MAP_VALUE, Reg
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
@@ -103,10 +103,22 @@ def give_back(ck: Checker, number: int, reg: Reg) -> None:
 
 def helper_argument(call: Call, number: int, reg: Reg, arg: Arg) -> None:
     """An argument of type PTR_TO_SPIN_LOCK."""
+    if in_less(call.ck):
+        raise Reject(EACCES, "can't spin_{lock,unlock} in rbtree cb")
     if call.row.id == HelperId.spin_lock:
         take(call.ck, number, reg, call.pc)
     else:
         give_back(call.ck, number, reg)
+
+
+def in_less(ck: Checker) -> bool:
+    """Inside of the comparison that bpf_rbtree_add_impl runs: with the tree's lock held."""
+    frame = ck.frame
+    if not frame.in_callback or frame.callsite < 0:
+        return False
+    insn = ck.insns[frame.callsite]
+    found = ck.kfuncs.get((insn.imm, insn.off)) if insn.src == 2 else None
+    return found is not None and found.name in SYNC_CALLBACKS
 
 
 def in_value(use: MapUse) -> bool:
