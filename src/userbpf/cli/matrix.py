@@ -61,6 +61,9 @@ def draw(console: Console, data: dict[str, dict[str, dict[str, Any]]]) -> None:
         cells = ["[green]yes[/green]" if c["verdict"] == "accepted" else "[red]no[/red]" for c in row.values()]
         rows.add_row(name, *cells)
     console.print(rows)
+    later = profile(PROFILES[0]).lacks()
+    told = ", ".join(f"{row.what} ({row.since})" for row in later)
+    console.print(f"yes is by 6.18's deductions; an older verifier may lack: {told}", style="dim", markup=False)
     for name, row in data.items():
         last = ""
         for version, cell in row.items():
