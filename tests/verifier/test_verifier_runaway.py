@@ -6,6 +6,7 @@ import gc
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -50,8 +51,16 @@ def test_too_many_instructions() -> None:
     assert (e.value.errno, e.value.log.splitlines()[0]) == (7, "BPF program is too large. Processed 1000001 insn")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process that a shell started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("after", [0.01, 0.1, 0.3])
-def test_interrupt(after: float) -> None:
+def test_interrupt(interruptible: None, after: float) -> None:
     was = gc.isenabled()
     timer = threading.Timer(after, signal.raise_signal, (signal.SIGINT,))
     timer.start()

@@ -5,8 +5,8 @@ is another machine altogether (bounds, liveness). A verdict of "accepted" for a 
 where a program lives on what came later; the row says so, and the matrix prints it. `sure` is False where release or
 words of the old answer are not certain.
 
-Sources: ebpf-docs (docs/linux/concepts, data/feature-versions.yaml), Documentation/bpf of the releases, commits of Linux. Releases
-are well known; a commit that ebpf-docs does not name is cited from knowledge of Linux's history and was not looked up, and
+Sources: ebpf-docs (docs/linux/concepts, data/feature-versions.yaml), Documentation/bpf of the releases, commits of Linux.
+Releases are well known; a commit that ebpf-docs does not name is cited from knowledge of Linux's history and was not looked up, and
 no old kernel was asked.
 """
 
