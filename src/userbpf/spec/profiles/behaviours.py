@@ -6,8 +6,8 @@ where a program lives on what came later; the row says so, and the matrix prints
 words of the old answer are not certain.
 
 Sources: ebpf-docs (docs/linux/concepts, data/feature-versions.yaml), Documentation/bpf of the releases, commits of Linux.
-Releases are well known; a commit that ebpf-docs does not name is cited from knowledge of Linux's history and was not looked up, and
-no old kernel was asked.
+Releases are well known; a commit that ebpf-docs does not name is cited from knowledge of Linux's history and was not looked
+up, and no old kernel was asked.
 """
 
 from __future__ import annotations
