@@ -11,6 +11,7 @@ EFAULT = errno.EFAULT
 E2BIG = errno.E2BIG
 ENOENT = errno.ENOENT
 EOPNOTSUPP = errno.EOPNOTSUPP
+EEXIST = errno.EEXIST
 
 
 class Reject(Exception):
