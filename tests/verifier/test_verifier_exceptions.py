@@ -1,4 +1,4 @@
-"""Functions for exceptions, named by a tag of the main program: refused, as nothing throws here, in Linux's words where it does."""
+"""Functions for exceptions, named by a tag of the main program: refused, as nothing throws here."""
 
 from __future__ import annotations
 
