@@ -10,11 +10,10 @@ from rich.console import Console
 from userbpf.cli.show import Out
 from userbpf.errors import ObjectError
 from userbpf.isa.disasm import disasm as text_of
-from userbpf.isa.opcodes import BPF_PSEUDO_CALL
+from userbpf.isa.opcodes import BPF_PSEUDO_CALL, LDDW
 from userbpf.loader import Object
 from userbpf.loader.blueprint import Kind, ObjectPlan, ProgPlan
 
-LDDW = 0x18
 CALL = 0x85
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +14,21 @@ CONTEXT: Final = 2  # source lines before and after
 MAX_LIFE: Final = 14
 
 
+def unchanged_source(file: str, known: Mapping[int, str]) -> list[str]:
+    """The lines of a file; empty where it is gone, or where a line is no longer the one that BTF knows."""
+    try:
+        lines = Path(file).read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    same = all(0 < n <= len(lines) and lines[n - 1].strip() == text.strip() for n, text in known.items())
+    return lines if same else []
+
+
 def source_lines(place: dict[str, Any]) -> list[tuple[int, str]]:
     """The line and those around it, from the file where it is still there and unchanged, else the line alone."""
     number = place["line"]
-    try:
-        lines = Path(place["file"]).read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    if not (0 < number <= len(lines) and lines[number - 1].strip() == place["text"]):
+    lines = unchanged_source(place["file"], {number: place["text"]})
+    if not lines:
         return [(number, place["text"])]
     first = max(1, number - CONTEXT)
     return [(n, lines[n - 1].expandtabs(4)) for n in range(first, min(len(lines), number + CONTEXT) + 1)]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import json
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
+
+from userbpf.cli.explained import unchanged_source
 
 
 def sources(insns: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
@@ -21,11 +22,8 @@ def sources(insns: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
             known.setdefault(insn["file"], {})[insn["line"]] = insn["source"]
     out: dict[str, list[list[Any]]] = {}
     for file, lines in known.items():
-        try:
-            text = Path(file).read_text(errors="replace").splitlines()
-        except OSError:
-            text = []
-        if text and all(n <= len(text) and text[n - 1].strip() == t.strip() for n, t in lines.items()):
+        text = unchanged_source(file, lines)
+        if text:
             first, last = max(1, min(lines) - 3), min(len(text), max(lines) + 2)
             out[file] = [[n, text[n - 1].expandtabs(4)] for n in range(first, last + 1)]
         else:

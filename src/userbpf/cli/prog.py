@@ -14,6 +14,7 @@ from userbpf.cli.words import Words, named_fd, text
 from userbpf.client import Client, connect
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import decode
+from userbpf.isa.opcodes import LDDW
 from userbpf.loader import Object
 
 GRAMMAR = """\b
@@ -26,7 +27,6 @@ userbpf prog loadall OBJ DIR [pinmaps DIR]
 userbpf prog dump xlated PROG
 userbpf prog pin PROG PATH
 userbpf prog run PROG data_in FILE [data_out FILE] [repeat N]"""
-LDDW = 0x18
 
 
 def describe(client: Client, fd: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from userbpf.btf import Btf, DataSec
 from userbpf.btf.ext import BtfExt, CoreRelo, parse_ext
 from userbpf.errors import AsmError, BtfError, ObjectError
 from userbpf.isa.insn import Insn, decode
-from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE
+from userbpf.isa.opcodes import BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LDDW
 from userbpf.loader.blueprint import Kind, ObjectPlan, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget, relocate
 from userbpf.loader.elf import Elf, ElfSection, Relocation, Symbol, read_elf
@@ -28,7 +28,6 @@ from userbpf.spec.sections import Section, section_of
 
 ProgTypes = Mapping[str, ProgType]
 Place = Callable[["Function"], int]  # puts a function into the program, once; its first slot
-LDDW = 0x18
 CALL = 0x85
 MAX_CALLED = 4096
 

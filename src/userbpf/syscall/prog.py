@@ -25,6 +25,7 @@ from userbpf.isa.opcodes import (
     BPF_PSEUDO_MAP_IDX,
     BPF_PSEUDO_MAP_IDX_VALUE,
     BPF_PSEUDO_MAP_VALUE,
+    LDDW,
 )
 from userbpf.kernel import Kernel
 from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
@@ -43,7 +44,6 @@ from userbpf.verifier import MapShape, Rejected, VerifiedProg, VerifyRequest, ve
 
 BPF_F_TOKEN_FD: Final = 1 << 16
 LICENSE_MAX: Final = 128
-LDDW: Final = 0x18
 CALL: Final = 0x85
 MAP_PSEUDOS: Final = frozenset({BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE})
 GPL_COMPATIBLE: Final = frozenset(

@@ -368,10 +368,6 @@ def known_offset(reg: Reg) -> int | None:
 __all__ = ["NOT_INIT", "ZERO", "access", "fixed_offset", "known_offset", "map_permission", "packet_range", "region"]
 
 
-def signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
-
-
 def align_argument(ck: Checker, reg: Reg, size: int) -> None:
     """A helper's number in memory must be aligned whatever the machine."""
     desc = {STACK: "stack ", MAP_VALUE: "value ", MAP_KEY: "key ", CTX: "context ", PACKET: "packet "}.get(reg[0], "")

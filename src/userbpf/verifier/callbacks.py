@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.spec.maps import ENOTSUPP, MAPS
 from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, timers
+from userbpf.verifier.domain import s64
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
     CTX,
@@ -277,7 +278,7 @@ def constant_string(the_call: Call, number: int, reg: Reg) -> None:
     if reg[1].mask:
         raise Reject(EACCES, f"R{number} is not a constant address'")
     access.region(ck, number, reg, reg[3], 1, use.shape.value_size, False)
-    off = reg[3] + access.signed(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     data = use.peek(off, use.shape.value_size - off)
     if data is None or b"\0" not in data:
         raise Reject(EINVAL, "string is not zero-terminated")
@@ -297,7 +298,7 @@ def format_fits(the_call: Call) -> None:
         raise Reject(EINVAL)
     reg = ck.regs[3]
     use = reg[4][0]
-    off = reg[3] + access.signed(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     text = (use.peek(off, use.shape.value_size - off) or b"").split(b"\0")[0]
     wanted = at = 0
     while (at := text.find(b"%", at)) >= 0:

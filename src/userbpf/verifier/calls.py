@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 Step = Callable[["Checker"], int]
 DONE: Final = -1
+PACKET_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
 # what a tail call leads to may do anything to the packet
-_MOVERS: Final = frozenset(int(h) for h, row in HELPERS.items() if row.changes_pkt or h is HelperId.tail_call)
+_MOVERS: Final = PACKET_MOVERS | {int(HelperId.tail_call)}
 
 
 def packet_writable(ck: Checker) -> bool:

@@ -187,15 +187,12 @@ REGISTER: Final = re.compile(r"\bR(\d+)\b")
 
 def explain(req: VerifyRequest) -> Explanation | None:
     """Verify `req` once more and explain the refusal; None where it is accepted."""
-    from userbpf.verifier import explain_rules as _rules  # noqa: F401  registers its rules
-
-    rec = record(replace(req, log_level=STATS))
-    return explain_recording(rec)
+    return explain_recording(record(replace(req, log_level=STATS)))
 
 
 def explain_recording(rec: Recording) -> Explanation | None:
     """Explain the refusal that a recording at log level 4 ended in."""
-    from userbpf.verifier import explain_rules as _rules  # noqa: F401
+    from userbpf.verifier import explain_rules as _rules  # noqa: F401  registers its rules
 
     if rec.error is None:
         return None

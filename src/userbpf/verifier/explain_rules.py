@@ -10,8 +10,9 @@ from userbpf.isa import opcodes as op
 from userbpf.spec.ctx import ctx_fields
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.profiles import helper_since, profile, since
+from userbpf.verifier.cfg import CALL
 from userbpf.verifier.explain import Case, kind_of, movers, rule
-from userbpf.verifier.life import CALL, Event
+from userbpf.verifier.life import Event
 from userbpf.verifier.record import Visit
 from userbpf.verifier.regs import MAYBE_NULL, SCALAR, Reg
 

@@ -29,7 +29,7 @@ from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, kptr, locks, sections, stack, timers
 from userbpf.verifier.api import Fact
-from userbpf.verifier.domain import Val, from_range, from_srange
+from userbpf.verifier.domain import Val, from_range, from_srange, s64
 from userbpf.verifier.fields import Field
 from userbpf.verifier.maps import MapUse
 from userbpf.verifier.references import clear_packet_pointers, leak, release_reference
@@ -325,7 +325,7 @@ class Call:
     def _no_dynptr(self, reg: Reg, size: int) -> None:
         """A buffer that is filled whatever was in it must not hold a dynptr."""
         types = self.ck.st.frames[reg[4]].stack
-        low = reg[3] + access.signed(reg[1].value)
+        low = reg[3] + s64(reg[1].value)
         for at in range(low, low + size):
             index = (-at - 1) >> 3
             if index < len(types) and types[index][0][(-at - 1) & 7] == ST_DYNPTR:
@@ -336,7 +336,7 @@ class Call:
         ck = self.ck
         reg = ck.regs[number]
         frame = ck.st.frames[reg[4]]
-        base = reg[3] + access.signed(reg[1].value)
+        base = reg[3] + s64(reg[1].value)
         for i in range(size):
             stack.store(ck, self.pc, frame, base + i, 1, stack.NO_VALUE)
 
@@ -604,7 +604,7 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
     if reg[0] != STACK or reg[1].mask:
         return None
     frame = ck.st.frames[reg[4]]
-    off = reg[3] + access.signed(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     first = -off - 1
     index = first >> 3
     if index >= len(frame.stack):

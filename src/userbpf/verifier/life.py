@@ -11,14 +11,13 @@ from typing import Final
 
 from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
-from userbpf.spec.helpers import HELPERS
-from userbpf.verifier.calls import helper_name
+from userbpf.verifier.calls import PACKET_MOVERS, helper_name
+from userbpf.verifier.cfg import CALL, LDDW
+from userbpf.verifier.domain import s64
 from userbpf.verifier.log import reg_text
 from userbpf.verifier.record import Recording, Visit
 from userbpf.verifier.regs import BASE_MASK, NOT_INIT, PACKET, PACKET_END, PACKET_META, SCALAR, STACK, Reg, type_name
 
-LDDW: Final = op.BPF_LD | op.BPF_DW | op.BPF_IMM
-CALL: Final = op.BPF_JMP | op.BPF_CALL
 MAX_EVENTS: Final = 64
 
 
@@ -140,7 +139,7 @@ class _Walk:
     def load(self, before: Visit, insn: Insn) -> None:
         base = before.regs[insn.src]
         if base[0] == STACK and not base[1].mask:
-            off = base[3] + _signed(base[1].value) + insn.off
+            off = base[3] + s64(base[1].value) + insn.off
             self.note(before.pc, "fill", f"{self.name} is read back from the stack, fp{off}")
             self.frameno, self.reg, self.slot = base[4], None, (-off - 1) // 8
             return
@@ -153,7 +152,7 @@ class _Walk:
         base = before.regs[insn.dst]
         if base[0] != STACK or base[1].mask or base[4] != self.frameno:
             return False
-        first = base[3] + _signed(base[1].value) + insn.off
+        first = base[3] + s64(base[1].value) + insn.off
         size = op.SIZE_BYTES[insn.code & 0x18]
         if not -(self.slot + 1) * 8 - size < first < -self.slot * 8:
             return False
@@ -207,10 +206,6 @@ def kind_of(reg: Reg) -> str:
     return type_name(reg[0]) if reg[0] & BASE_MASK else "nothing"
 
 
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
-
-
 def life(rec: Recording, path: list[Visit], regno: int) -> list[Event]:
     """What became of the value in a register at the end of `path`, first event first."""
     if not path:
@@ -223,11 +218,6 @@ def movers(rec: Recording, path: list[Visit]) -> list[Visit]:
     out = []
     for visit in path[:-1]:
         insn = rec.insns[visit.pc]
-        if insn.code == CALL and insn.src == 0 and _moves(insn.imm):
+        if insn.code == CALL and insn.src == 0 and insn.imm in PACKET_MOVERS:
             out.append(visit)
     return out
-
-
-def _moves(number: int) -> bool:
-    row = next((r for h, r in HELPERS.items() if int(h) == number), None)
-    return row is not None and row.changes_pkt

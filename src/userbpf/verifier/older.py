@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId
 from userbpf.spec.helpers import HelperRow
 from userbpf.spec.profiles.needs import insn_needs
+from userbpf.verifier.cfg import CALL
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from userbpf.spec.profiles import Profile
     from userbpf.verifier.check import Checker
 
-CALL: Final = 0x85
 RESERVED: Final = "BPF_{} uses reserved fields"
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from userbpf.verifier.cfg import LDDW
 from userbpf.verifier.life import show
 from userbpf.verifier.record import Recording, Visit
 from userbpf.verifier.regs import NOT_INIT, SLOT_CHARS
 
 MAX_STEPS: Final = 3000
-LDDW: Final = 0x18
 
 
 class Texts:
