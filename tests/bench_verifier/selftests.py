@@ -33,6 +33,8 @@ from userbpf.loader import Object
 PREFIX = "comment:test_"
 SECONDS = 30.0
 EXPECTED = re.compile(r"expect_msg=(?:\d+=)?(.*)", re.S)
+FIGURES = ("verdict", "message", "expected", "count")
+HEAD = f"{'object':38} " + " ".join(f"{figure:>9}" for figure in FIGURES)
 FLAGS = {name: value for name, value in vars(consts).items() if name.startswith("BPF_F_")}
 
 
@@ -154,6 +156,25 @@ def share(rows: list[dict[str, Any]], key: str) -> str:
     return f"{sum(told)}/{len(told)}" if told else "-"
 
 
+def tell(name: str, rows: list[dict[str, Any]], verbose: bool) -> None:
+    """One line for an object, and where asked three for each of its differences."""
+    print(f"{name:38} " + " ".join(f"{share(rows, k):>9}" for k in FIGURES))
+    for row in rows if verbose else []:
+        if all(row.get(k) in (True, None) for k in FIGURES):
+            continue
+        print(f"  {row['program']}{'  FALSE ACCEPT' if row.get('false_accept') else ''}")
+        print(f"    L {row['linux'][:200]}\n    u {row['user'][:200]}", *row.get("missing", [])[:2], sep="\n      ! ")
+    sys.stdout.flush()
+
+
+def summary(rows: list[dict[str, Any]], json_path: str | None) -> None:
+    asked = [r for r in rows if r.get("verdict") is not None]
+    print(f"\n{len(asked)} programs:", ", ".join(f"{k} {share(asked, k)}" for k in FIGURES))
+    print(f"false accepts: {sum(bool(r.get('false_accept')) for r in asked)}")
+    if json_path:
+        Path(json_path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def main(argv: list[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("where", nargs="+")
@@ -163,31 +184,13 @@ def main(argv: list[str]) -> int:
     options.add_argument("-v", "--verbose", action="store_true", help="show each difference")
     args = options.parse_args(argv)
     everything: list[dict[str, Any]] = []
-    print(f"{'object':38} {'verdict':>9} {'message':>9} {'expected':>9} {'count':>9}")
+    print(HEAD)
     paths = [path for path in objects(args.where) if args.only in path.name]
     for path, told in over(run, paths, args.jobs):
         rows = [row | {"object": path.stem} for row in told]
         everything += rows
-        print(
-            f"{path.stem:38} " + " ".join(f"{share(rows, k):>9}" for k in ("verdict", "message", "expected", "count"))
-        )
-        for row in rows if args.verbose else []:
-            if not all(row.get(k) in (True, None) for k in ("verdict", "message", "expected", "count")):
-                print(f"  {row['program']}{'  FALSE ACCEPT' if row.get('false_accept') else ''}")
-                print(
-                    f"    L {row['linux'][:200]}\n    u {row['user'][:200]}",
-                    *row.get("missing", [])[:2],
-                    sep="\n      ! ",
-                )
-        sys.stdout.flush()
-    asked = [r for r in everything if r.get("verdict") is not None]
-    print(
-        f"\n{len(asked)} programs:",
-        ", ".join(f"{k} {share(asked, k)}" for k in ("verdict", "message", "expected", "count")),
-    )
-    print(f"false accepts: {sum(bool(r.get('false_accept')) for r in asked)}")
-    if args.json_path:
-        Path(args.json_path).write_text("".join(json.dumps(row) + "\n" for row in everything))
+        tell(path.stem, rows, args.verbose)
+    summary(everything, args.json_path)
     return 0
 
 

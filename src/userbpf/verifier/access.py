@@ -47,10 +47,21 @@ if TYPE_CHECKING:
     from userbpf.verifier.maps import MapUse
 
 MAX_VAR_OFF: Final = 1 << 29
+PACKET_SKEW: Final = 2  # a packet begins so many bytes behind an aligned address, so that the IP header is aligned
 S64_MIN: Final = -(1 << 63)
 FLOW_KEYS_SIZE: Final = 56
 F_RDONLY_PROG: Final = 1 << 7
 F_WRONLY_PROG: Final = 1 << 8
+# how messages about alignment call a kind of memory
+ALIGNED: Final = {
+    STACK: "stack ",
+    PACKET: "packet ",
+    PACKET_META: "packet ",
+    MAP_VALUE: "value ",
+    MAP_KEY: "key ",
+    CTX: "context ",
+    FLOW_KEYS: "flow keys ",
+} | {kind: f"{type_name(kind)} " for kind in SOCK_TYPES}
 # pointers that may be handed to a function at any offset; all others at a fixed one of zero
 PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 
@@ -94,24 +105,24 @@ def access(
     `value` is the register stored or loaded into; -1 stores a constant or an unknown value, or loads nothing.
     """
     kind = reg[0]
+    if size > 1 and (kind == STACK or strict or ck.strict_alignment):  # x86 takes any other offset
+        _align(reg, off, size)
     if kind == STACK:
-        _align(ck, reg, off, size, "stack ", True)
         stack.access(ck, pc, regno, reg, off, size, write, value, sx)
         return
     if kind in (PACKET, PACKET_META):
-        _packet(ck, pc, regno, reg, off, size, write, value, strict)
+        _packet(ck, pc, regno, reg, off, size, write, value)
     elif kind == MAP_VALUE:
         if _map_value(ck, pc, regno, reg, off, size, write, value, strict, sx):
             return
     elif kind == CTX:
-        _ctx(ck, pc, regno, reg, off, size, write, value, strict, sx)
+        _ctx(ck, pc, regno, reg, off, size, write, value, sx)
         return
     elif kind & BASE_MASK == MEM and not kind & MAYBE_NULL:
-        _mem(ck, pc, regno, reg, off, size, write, value, strict)
+        _mem(ck, pc, regno, reg, off, size, write, value)
     elif kind == MAP_KEY:
         if write:
             raise Reject(EACCES, f"write to change key R{regno} not allowed")
-        _align(ck, reg, off, size, "key ", strict)
         region(ck, regno, reg, reg[3] + off, size, reg[4][0].shape.key_size, False)
         ck.fact_access(pc, PtrKind.MEM, None, None)
     elif kind in SOCK_TYPES:
@@ -137,7 +148,6 @@ def access(
     elif kind == ARENA:
         raise Reject(EACCES, f"R{regno} access to arena is not supported")
     else:
-        _align(ck, reg, off, size, "", strict)
         raise Reject(EACCES, f"R{regno} invalid mem access '{type_name(kind)}'")
     if not write and value >= 0:
         ck.regs[value] = loaded(size, sx)
@@ -146,18 +156,19 @@ def access(
 # --- what all kinds share ------------------------------------------------------------------------------------------------
 
 
-def _align(ck: Checker, reg: Reg, off: int, size: int, desc: str, strict: bool) -> None:
-    """Linux asks x86 for alignment only where it matters: the stack, atomics, and by flag."""
-    if not strict and not ck.strict_alignment:
+def _align(reg: Reg, off: int, size: int) -> None:
+    """Every offset that the register may have is a multiple of the size."""
+    kind, val = reg[0], reg[1]
+    if kind == ARENA:
         return
-    if size == 1:
-        return
-    val = reg[1]
-    # aligned if every possible offset is
+    head = f"{PACKET_SKEW}+" if kind in (PACKET, PACKET_META) else ""
     mask = size - 1
-    total = (val.value + reg[3] + off) & mask
+    total = (val.value + reg[3] + off + (PACKET_SKEW if head else 0)) & mask
     if total or val.mask & mask:
-        raise Reject(EACCES, f"misaligned {desc}access off {tnum_text(val)}+{reg[3]}+{off} size {size}")
+        raise Reject(
+            EACCES,
+            f"misaligned {ALIGNED.get(kind, '')}access off {head}{tnum_text(val)}+{reg[3]}+{off} size {size}",
+        )
 
 
 def region(ck: Checker, regno: int, reg: Reg, off: int, size: int, limit: int, zero_ok: bool) -> None:
@@ -206,10 +217,7 @@ def _no_leak(ck: Checker, value: int, where: str) -> None:
 # --- packets -----------------------------------------------------------------------------------------------------------
 
 
-def _packet(
-    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, strict: bool
-) -> None:
-    _align(ck, reg, off, size, "packet ", strict)
+def _packet(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int) -> None:
     if write and not ck.packet_writable():
         raise Reject(EACCES, "cannot write into packet")
     if write:
@@ -238,7 +246,6 @@ def _map_value(
 ) -> bool:
     """True if the value loaded is known already."""
     use: MapUse = reg[4][0]
-    _align(ck, reg, off, size, "value ", strict)
     if write:
         _no_leak(ck, value, "map")
     map_permission(use, reg[3] + reg[1].value + off if not reg[1].mask else reg[3] + off, size, write)
@@ -293,10 +300,8 @@ def _ctx(
     size: int,
     write: bool,
     value: int,
-    strict: bool,
     sx: bool,
 ) -> None:
-    _align(ck, reg, off, size, "context ", strict)
     if write:
         _no_leak(ck, value, "ctx")
     fixed_offset(ck, regno, reg)
@@ -337,10 +342,7 @@ def _flow_keys(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, 
     ck.fact_access(pc, PtrKind.FLOW_KEYS, None, None)
 
 
-def _mem(
-    ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, strict: bool
-) -> None:
-    _align(ck, reg, off, size, "", strict)
+def _mem(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int) -> None:
     if write and reg[0] & RDONLY:
         raise Reject(EACCES, f"R{regno} cannot write into {type_name(reg[0])}")
     if reg[0] & UNTRUSTED:
@@ -368,7 +370,6 @@ def known_offset(reg: Reg) -> int | None:
 __all__ = ["NOT_INIT", "ZERO", "access", "fixed_offset", "known_offset", "map_permission", "packet_range", "region"]
 
 
-def align_argument(ck: Checker, reg: Reg, size: int) -> None:
+def align_argument(reg: Reg, size: int) -> None:
     """A helper's number in memory must be aligned whatever the machine."""
-    desc = {STACK: "stack ", MAP_VALUE: "value ", MAP_KEY: "key ", CTX: "context ", PACKET: "packet "}.get(reg[0], "")
-    _align(ck, reg, 0, size, desc, True)
+    _align(reg, 0, size)

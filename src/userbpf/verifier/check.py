@@ -116,7 +116,7 @@ class Checker:
         self.imm_spills = self.profile.has("imm_spills")
         self.bpf_capable = req.caps.bpf
         self.mirror = mirror_holes
-        self.strict_alignment = bool(req.prog_flags & F_STRICT_ALIGNMENT)
+        self.strict_alignment = req.prog_flags & (F_STRICT_ALIGNMENT | F_ANY_ALIGNMENT) == F_STRICT_ALIGNMENT
         self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
         self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
         self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type), self.profile)

@@ -536,7 +536,7 @@ class Call:
             return
         self.memory(number, arg.size, bool(arg.flags & MEM_WRITE), False, bool(arg.flags & MEM_UNINIT))
         if arg.flags & MEM_ALIGNED:
-            access.align_argument(self.ck, self.ck.regs[number], arg.size)
+            access.align_argument(self.ck.regs[number], arg.size)
 
     def arg_size(self, number: int, reg: Reg, arg: Arg) -> None:
         zero_ok = arg.base is ArgBase.CONST_SIZE_OR_ZERO
