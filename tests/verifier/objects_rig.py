@@ -40,6 +40,7 @@ TC: Final = int(ProgType.SCHED_CLS)
 XDP: Final = int(ProgType.XDP)
 SYSCALL: Final = int(ProgType.SYSCALL)
 TRACEPOINT: Final = int(ProgType.TRACEPOINT)
+KPROBE: Final = int(ProgType.KPROBE)
 CGROUP_SKB: Final = int(ProgType.CGROUP_SKB)
 RDONLY_PROG: Final = 1 << 7
 RDONLY: Final = 1 << 3

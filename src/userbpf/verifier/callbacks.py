@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.spec.maps import ENOTSUPP, MAPS
 from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, timers
+from userbpf.verifier.btfptr import pointer
+from userbpf.verifier.btfwalk import struct_named
 from userbpf.verifier.domain import s64
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
@@ -67,7 +69,16 @@ def _setup_drain(call: Call, caller: list[Reg], callee: Frame) -> None:
     callee.regs[2] = caller[3]
 
 
+def _setup_find_vma(call: Call, caller: list[Reg], callee: Frame) -> None:
+    kernel = call.ck.kernel_btf()
+    assert kernel is not None  # the task came from there
+    callee.regs[1] = caller[1]
+    callee.regs[2] = pointer(kernel, struct_named(kernel, "vm_area_struct"), 0)
+    callee.regs[3] = caller[4]
+
+
 _SETUPS: Final[dict[HelperId, Setup]] = {
+    HelperId.find_vma: _setup_find_vma,
     HelperId.loop: _setup_loop,
     HelperId.for_each_map_elem: _setup_each,
     HelperId.user_ringbuf_drain: _setup_drain,

@@ -45,6 +45,14 @@ PACKET_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() 
 _MOVERS: Final = PACKET_MOVERS | {int(HelperId.tail_call)}
 
 
+# of tracing programs: a program run by bpf(2) finds them, but has no target that they would be allowed at
+_NO_TARGET: Final = frozenset((HelperId.d_path, HelperId.sk_storage_get, HelperId.sk_storage_delete))
+
+
+def _known_to_syscall(ck: Checker, helper: HelperId) -> bool:
+    return helper in _NO_TARGET and ck.req.prog_type == ProgType.SYSCALL
+
+
 def packet_writable(ck: Checker) -> bool:
     return PROGS[ck.req.prog_type].packet == "rw"
 
@@ -60,7 +68,9 @@ def arg_count(ck: Checker, insn: Insn) -> int:
             row = HELPERS.get(HelperId(insn.imm))
         except ValueError:
             return 5
-        if row is None or not row.allowed(req.prog_type, int(req.expected_attach_type)):
+        if row is None or not (
+            row.allowed(req.prog_type, int(req.expected_attach_type)) or _known_to_syscall(ck, row.id)
+        ):
             return 5
         if not attach.has_helper(req, row.name):
             return 5
@@ -98,6 +108,8 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
     if ck.older:
         older.check_helper(ck, row, imm)
     if row is None or not row.allowed(ck.req.prog_type, int(ck.req.expected_attach_type)):
+        if row is not None and _known_to_syscall(ck, row.id):
+            raise Reject(EINVAL, "helper call is not allowed in probe")
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if not attach.has_helper(ck.req, row.name):
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")

@@ -25,7 +25,7 @@ def cast_to_kern_ctx(call: KfuncCall) -> bool:
     type_id = next((m.type for m in rows.members if m.name == name), 0) if rows is not None else 0
     t = btf.resolve(type_id)
     if not isinstance(t, Composite):
-        raise Reject(EINVAL, f"kern ctx type id {t.id} is not a struct")
+        raise Reject(EINVAL, f"kern ctx type id {type_id} is not a struct")
     call.ck.regs[0] = pointer(btf, t.id, TRUSTED)
     return True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import Param, Ptr, Struct
 from userbpf.verifier import fields, iters, kfunc_args, kfuncs, results, sections, timers
 from userbpf.verifier.calls import DONE
@@ -16,6 +17,7 @@ from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, Reg
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
     from userbpf.verifier.kfuncs import KfuncCall
 
 
@@ -32,7 +34,18 @@ def pointee(call: KfuncCall, param: Param) -> Struct:
 def _iterator(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     if number:
         raise Reject(EINVAL, f"arg#{number} expected pointer to an iterator on stack")
+    ck = call.ck
+    if call.kfunc.name == "bpf_iter_css_task_new" and not (ck.sleepable or _may_lock_css_set(ck)):
+        raise Reject(EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs")
     iters.argument(call, number + 1, reg, pointee(call, param))
+
+
+def _may_lock_css_set(ck: Checker) -> bool:
+    """The iterator takes a lock that others may hold while a program runs; not where these two kinds run."""
+    req = ck.req
+    if req.prog_type == ProgType.TRACING:
+        return int(req.expected_attach_type) == AttachType.TRACE_ITER
+    return req.prog_type == ProgType.LSM
 
 
 def _irq_flag(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:

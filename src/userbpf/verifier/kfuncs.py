@@ -41,7 +41,13 @@ if TYPE_CHECKING:
 
 EPROTO: Final = 71
 ENOTSUPP: Final = 524
-ITERATORS_ONLY: Final = frozenset({"bpf_sock_destroy"})
+_SESSION: Final = frozenset((AttachType.TRACE_KPROBE_SESSION, AttachType.TRACE_UPROBE_SESSION))
+# functions that only programs of some attach types may call
+ATTACHED_AS: Final[dict[str, frozenset[int]]] = {
+    "bpf_sock_destroy": frozenset((AttachType.TRACE_ITER,)),
+    "bpf_session_cookie": _SESSION,
+    "bpf_session_is_return": _SESSION,
+}
 # nothing of their meaning is in the prototype
 NEEDS_MORE: Final = frozenset({"bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_throw"})
 MAX_KFUNCS: Final = 256
@@ -66,7 +72,8 @@ class Kfunc:
         """Whether the program's type may call it."""
         if self.row is None or ck.req.prog_type not in self.row.prog_types:
             return False
-        return self.name not in ITERATORS_ONLY or int(ck.req.expected_attach_type) == AttachType.TRACE_ITER
+        only = ATTACHED_AS.get(self.name)
+        return only is None or int(ck.req.expected_attach_type) in only
 
     @property
     def params(self) -> list[Param]:
