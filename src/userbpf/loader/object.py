@@ -213,7 +213,14 @@ class Object:
             map_extra=plan.map_extra,
         )
         try:
-            return self._own(self.client.map_create(attr))
+            try:
+                return self._own(self.client.map_create(attr))
+            except BpfError:
+                if not typed:
+                    raise
+                # as libbpf: types that the kernel does not take (a key's without a value's, say) are left out
+                attr.btf_fd = attr.btf_key_type_id = attr.btf_value_type_id = 0
+                return self._own(self.client.map_create(attr))
         except BpfError as e:
             raise BpfError(
                 e.errno or 0, f"map {plan.name} ({_type_name(plan.map_type)}): {os.strerror(e.errno or 0)}"

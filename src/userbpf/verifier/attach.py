@@ -47,6 +47,7 @@ class Target:
     given: dict[int, str] = field(default_factory=dict)
     ops: StructOps | None = None
     ret: tuple[int, int] | None = None
+    ret_is_32: bool = False  # ... of the low half of r0
     void: bool = False  # whatever r0 is at exit does not matter
     no_exit: bool = False  # there is no rule for r0, so that no program passes
 
@@ -238,8 +239,9 @@ def _function(req: VerifyRequest, btf: Btf, t: Type) -> Target:
             raise Reject(EINVAL, f"{t.name} is not sleepable")
         out.void = proto.type == 0
         out.ret = None if out.void else ((0, 1) if hook in hooks.LSM_BOOL else (-MAX_ERRNO, 0))
+        out.ret_is_32 = True
         if attach == _A.LSM_CGROUP:
-            out.void, out.ret = False, ((1, 1) if proto.type == 0 else (0, 1))
+            out.void, out.ret_is_32, out.ret = False, False, ((1, 1) if proto.type == 0 else (0, 1))
         return out
     if attach in (_A.LSM_MAC, _A.LSM_CGROUP):
         out.exit_value, out.no_exit = True, True

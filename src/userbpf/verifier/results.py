@@ -116,7 +116,7 @@ def check_return(ck: Checker) -> None:
         raise Reject(EACCES, "R0 leaks addr as return value")
     allowed = _allowed(ck)
     if allowed is not None:
-        require_range(ck, reg, allowed, "At program exit")
+        require_range(ck, reg, allowed, "At program exit", low=ck.target is not None and ck.target.ret_is_32)
 
 
 def _allowed(ck: Checker) -> tuple[int, int] | None:
@@ -136,7 +136,8 @@ def check_thrown(ck: Checker) -> None:
         return
     allowed = _allowed(ck)
     if allowed is not None:
-        require_range(ck, ck.regs[1], allowed, "At program exit", 1)
+        low = ck.target is not None and ck.target.ret_is_32
+        require_range(ck, ck.regs[1], allowed, "At program exit", 1, low=low)
 
 
 def check_async_return(ck: Checker) -> None:
@@ -151,12 +152,16 @@ def check_async_return(ck: Checker) -> None:
     require_range(ck, reg, allowed, "At async callback return")
 
 
-def require_range(ck: Checker, reg: Reg, allowed: tuple[int, int], when: str, number: int = 0) -> None:
+def require_range(
+    ck: Checker, reg: Reg, allowed: tuple[int, int], when: str, number: int = 0, *, low: bool = False
+) -> None:
+    """A number within bounds; `low`: its low half is what its reader takes (an `int` that C left in w0)."""
     if reg[0] != SCALAR:
         raise Reject(EINVAL, f"{when} the register R{number} is not a known value ({type_name(reg[0])})")
     ck.mark_precise(number)
     val = reg[1]
-    if allowed[0] <= val.smin and val.smax <= allowed[1]:
+    smin, smax = (val.s32min, val.s32max) if low else (val.smin, val.smax)
+    if allowed[0] <= smin and smax <= allowed[1]:
         return
     shown = ""
     if val.smin > -(1 << 63):

@@ -555,3 +555,33 @@ def test_parameters_without_names(source: Sources, transport: str) -> None:
     )
     with obj.load(transport):
         assert obj.progs["f"].run(PACKET).retval == 3
+
+
+def test_map_types_that_the_kernel_refuses_are_left_out(source: Sources, transport: str) -> None:
+    """A key's type without a value's is EINVAL for the kernel; libbpf then makes the map without types, and so do we."""
+    obj = source.open(
+        """
+        struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32);
+                 __uint(value_size, 24); } heap SEC(".maps");
+        SEC("xdp") int f(struct xdp_md *ctx)
+        {
+            __u32 zero = 0; __u64 *value = bpf_map_lookup_elem(&heap, &zero);
+            return value ? ++*value : 100;
+        }"""
+    )
+    assert (obj.plan.maps["heap"].btf_key_type_id > 0, obj.plan.maps["heap"].btf_value_type_id) == (True, 0)
+    with obj.load(transport):
+        info = obj.maps["heap"].info
+        assert (info.value_size, info.btf_key_type_id, info.btf_value_type_id) == (24, 0, 0)
+        assert obj.progs["f"].run(PACKET).retval == 1
+
+
+def test_a_map_refused_with_and_without_types(source: Sources, transport: str) -> None:
+    obj = source.open(
+        """
+        struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 0); __type(key, __u32); __type(value, __u32);
+        } none SEC(".maps");
+        SEC("xdp") int f(struct xdp_md *ctx) { return bpf_map_lookup_elem(&none, &(__u32){0}) ? 1 : 2; }"""
+    )
+    with pytest.raises(BpfError, match=r"map none \(BPF_MAP_TYPE_HASH\): Invalid argument"):
+        obj.load(transport)

@@ -1,0 +1,57 @@
+"""What an LSM program returns: the low half of r0 counts, since hooks return int and C leaves it in w0.
+
+The rule is of Linux 6.12 ("bpf, lsm: Add check for BPF LSM return value"); where programs with trampolines may not be loaded
+(EPERM before the program is looked at), it cannot be asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from userbpf.abi.enums import AttachType as A
+from userbpf.abi.enums import ProgType as P
+from verifier.btf_ask import excerpt, mine
+from verifier.btf_cases import Case
+
+SHOULD = "should have been in [-4095, 0]"
+UNKNOWN = "call bpf_get_prandom_u32#7\n"
+
+
+def lsm(text: str) -> Case:
+    return Case("lsm", text + "\nexit", P.LSM, "func:bpf_lsm_file_open", A.LSM_MAC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "r0 = 0",
+        "r0 = -1",
+        "w0 = -1",
+        "r0 = -4095",
+        "w0 = -4095",
+        "r0 = 0xffffffff00000000 ll",
+        UNKNOWN + "w0 &= 1\nw0 = -w0",
+        UNKNOWN + "if w0 s> 0 goto +1\nif w0 s>= -4095 goto +1\nw0 = -13",
+    ],
+)
+def test_accepted(text: str) -> None:
+    err, log = mine(lsm(text), excerpt())
+    assert err == 0, log[-3:]
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("r0 = 1", "smin=1 smax=1"),
+        ("w0 = -4096", "smin=4294963200 smax=4294963200"),
+        ("r0 = 0x80000000 ll", "smin=2147483648 smax=2147483648"),
+        (UNKNOWN, "unknown scalar value"),
+        (UNKNOWN + "if w0 s> 0 goto +1\nif w0 s>= -4096 goto +1\nw0 = -13", "unknown scalar value"),
+    ],
+)
+def test_refused(text: str, has: str) -> None:
+    err, log = mine(lsm(text), excerpt())
+    assert err == errno.EINVAL
+    assert f"At program exit the register R0 has {has} {SHOULD}" in log
