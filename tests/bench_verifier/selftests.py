@@ -30,7 +30,7 @@ from userbpf.btf import Btf, DeclTag, Func
 from userbpf.errors import BpfError, UserbpfError
 from userbpf.loader import Object
 
-PREFIX = "comment:test_"
+PREFIX = re.compile(r"comment:(?:\d+:)?test_(.*)", re.S)  # newer files number their tags
 SECONDS = 30.0
 EXPECTED = re.compile(r"expect_msg=(?:\d+=)?(.*)", re.S)
 FIGURES = ("verdict", "message", "expected", "count")
@@ -52,12 +52,11 @@ def expectations(btf: Btf) -> dict[str, Expectation]:
     """By the name of the function."""
     out: dict[str, Expectation] = collections.defaultdict(Expectation)
     for t in btf.types:
-        if not isinstance(t, DeclTag) or not t.name.startswith(PREFIX) or t.component != -1:
+        said = PREFIX.match(t.name) if isinstance(t, DeclTag) and t.component == -1 else None
+        target = btf.by_id(t.type) if isinstance(t, DeclTag) and said else None
+        if said is None or not isinstance(target, Func):
             continue
-        target = btf.by_id(t.type)
-        if not isinstance(target, Func):
-            continue
-        tag, found = t.name.removeprefix(PREFIX), out[target.name]
+        tag, found = said[1], out[target.name]
         if tag in ("expect_failure", "expect_success"):
             found.is_test = True
         elif message := EXPECTED.match(tag):

@@ -337,6 +337,7 @@ def _sock(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int) -> No
 def _flow_keys(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int) -> None:
     if write:
         _no_leak(ck, value, "flow keys")
+    off += reg[3] + reg[1].value  # arithmetic with anything but constants is refused
     if size <= 0 or off < 0 or off + size > FLOW_KEYS_SIZE:
         raise Reject(EACCES, f"invalid access to flow keys off={off} size={size}")
     ck.fact_access(pc, PtrKind.FLOW_KEYS, None, None)

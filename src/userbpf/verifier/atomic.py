@@ -15,6 +15,7 @@ from userbpf.verifier.regs import (
     SCALAR,
     SOCK_TYPES,
     UNKNOWN_REG,
+    Reg,
     type_name,
 )
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
@@ -34,10 +35,10 @@ _RMW: Final = frozenset((0x00, 0x01, 0x40, 0x41, 0x50, 0x51, 0xA0, 0xA1, XCHG, C
 _SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 
 
-def _no_atomics(ck: Checker, regno: int) -> None:
-    kind = ck.regs[regno][0]
+def _no_atomics(regno: int, reg: Reg, what: str = "stores into") -> None:
+    kind = reg[0]
     if kind in (CTX, PACKET, PACKET_META, FLOW_KEYS) or kind in SOCK_TYPES:
-        raise Reject(EACCES, f"BPF_ATOMIC stores into R{regno} {type_name(kind)} is not allowed")
+        raise Reject(EACCES, f"BPF_ATOMIC {what} R{regno} {type_name(kind)} is not allowed")
 
 
 def compile_atomic(ck: Checker, pc: int, insn: Insn) -> Step:
@@ -77,7 +78,7 @@ def _compile_rmw(pc: int, d: int, s: int, off: int, size: int, imm: int) -> Step
                 raise Reject(EACCES, "R0 leaks addr into mem")
         if not ck.allow_ptr_leaks and ck.regs[s][0] != SCALAR:
             raise Reject(EACCES, f"R{s} leaks addr into mem")
-        _no_atomics(ck, d)
+        _no_atomics(d, ck.regs[d])
         if result == 10:
             raise Reject(EACCES, "frame pointer is read only")
         if result >= 0:
@@ -95,11 +96,11 @@ def _compile_rmw(pc: int, d: int, s: int, off: int, size: int, imm: int) -> Step
 def _compile_acquire(pc: int, d: int, s: int, off: int, size: int) -> Step:
     def step(ck: Checker) -> int:
         _need(ck, s)
-        _no_atomics(ck, s)
         if d == 10:
             raise Reject(EACCES, "frame pointer is read only")
         reg = ck.regs[s]
         access.access(ck, pc, s, reg, off, size, False, d, True)
+        _no_atomics(s, reg, "loads from")
         ck.live_stack.commit(ck.frame.instance, pc)
         ck.same_pointer(pc, reg)
         return pc + 1
@@ -111,9 +112,9 @@ def _compile_release(pc: int, d: int, s: int, off: int, size: int) -> Step:
     def step(ck: Checker) -> int:
         _need(ck, s)
         _need(ck, d)
-        _no_atomics(ck, d)
         reg = ck.regs[d]
         access.access(ck, pc, d, reg, off, size, True, s, True)
+        _no_atomics(d, reg)
         ck.live_stack.commit(ck.frame.instance, pc)
         ck.same_pointer(pc, reg)
         return pc + 1
