@@ -78,6 +78,26 @@ SEC("tc") int twice(struct __sk_buff *c) { return skip(c) + skip(c); }
     end }
 LOOKED_UP(released_cast, bpf_sk_release(s); return cast ? *cast : 0;)
 LOOKED_UP(release_by_cast, bpf_sk_release(cast ? (void *)cast : s); return 1;)
+extern int bpf_xdp_pull_data(struct xdp_md *, __u32) __ksym;
+GLOBAL int pulls(struct xdp_md *c) { return bpf_xdp_pull_data(c, 4); }
+static __attribute__((noinline)) int pull(struct xdp_md *c) { return bpf_xdp_pull_data(c, 4); }
+#define PULLED(name, call) SEC("xdp") int name(struct xdp_md *c) { \\
+    char *p = (void *)(long)c->data; \\
+    if (p + 1 > (char *)(long)c->data_end) return 0; \\
+    return call ? 1 : *p; }
+PULLED(packet_after_pull, bpf_xdp_pull_data(c, 4))
+PULLED(packet_after_static_pull, pull(c))
+PULLED(packet_after_global_pull, pulls(c))
+extern void bpf_preempt_disable(void) __ksym;
+extern void bpf_preempt_enable(void) __ksym;
+extern void bpf_rcu_read_lock(void) __ksym;
+extern void bpf_rcu_read_unlock(void) __ksym;
+GLOBAL int sleeps(int n) { char b[4] = {}; bpf_copy_from_user(b, n & 3, 0); return b[0]; }
+GLOBAL int sleeps_later(int n) { return n > 9 ? 9 : sleeps(n); }
+SEC("syscall") int free_to_sleep(void *c) { return sleeps_later(3); }
+SEC("syscall") int sleep_unpreempted(void *c) { bpf_preempt_disable(); sleeps(3); bpf_preempt_enable(); return 0; }
+SEC("syscall") int sleep_in_rcu(void *c) { bpf_rcu_read_lock(); sleeps_later(3); bpf_rcu_read_unlock(); return 0; }
+SEC("kprobe/x") int never_sleeps(void *c) { return sleeps(2); }
 char LICENSE[] SEC("license") = "GPL";
 """
 WORDS = {
@@ -105,6 +125,13 @@ WORDS = {
     "released_cast": "invalid mem access 'scalar'",
     "release_by_cast": "call bpf_sk_release#86",
     "twice": "returning from callee:",
+    "packet_after_pull": "invalid mem access 'scalar'",
+    "packet_after_static_pull": "invalid mem access 'scalar'",
+    "packet_after_global_pull": "invalid mem access 'scalar'",
+    "free_to_sleep": "Func#1 ('sleeps_later') is global and assumed valid.",
+    "sleep_unpreempted": "a non-sleepable BPF program context",
+    "sleep_in_rcu": "a non-sleepable BPF program context",
+    "never_sleeps": "a non-sleepable BPF program context",
 }
 GOOD = [
     "release_by_cast",
@@ -117,6 +144,7 @@ GOOD = [
     "dynptr",
     "changes",
     "twice",
+    "free_to_sleep",
 ]
 ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
 

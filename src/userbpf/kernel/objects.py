@@ -24,6 +24,7 @@ from userbpf.kernel.fds import Identity
 from userbpf.maps.guard import guard
 from userbpf.maps.inner import Template, looks_like
 from userbpf.maps.progarray import ProgArrayMap
+from userbpf.spec.maps import MAPS
 from userbpf.verifier.api import MapShape, VerifiedProg
 from userbpf.verifier.fields import SPIN_LOCK, Record
 
@@ -144,7 +145,7 @@ class MapObj(KernelObject):
         self.inner: InnerShape | None = None  # *_OF_MAPS: what an inner map must look like
         self.fields: Record | None = None  # what in a value is the kernel's own: locks, timers, kernel pointers
         self.adopted = False  # another process made it
-        self.owner: tuple[int, int] | None = None  # PROG_ARRAY: which programs may be in it
+        self.owner: tuple[int, int, int] | None = None  # which programs may use it, see `claim`
 
     def set_fields(self, record: Record | None) -> None:
         """Values have these fields: updates leave them out."""
@@ -213,14 +214,19 @@ class MapObj(KernelObject):
         """Content at an offset from the first value."""
         return ctypes.string_at(self.map.value_base + off, size)
 
-    def claim(self, prog_type: int, prog_flags: int) -> None:
-        """A program uses this map: the first one decides which programs may be in a PROG_ARRAY; EINVAL for others."""
-        if self.map.map_type == MapType.PROG_ARRAY:
-            kind = (prog_type, prog_flags & BPF_F_XDP_HAS_FRAGS)
-            if self.owner is None:
-                self.owner = kind
-            elif self.owner != kind:
-                raise BpfError(errno.EINVAL)
+    def claim(self, record: ProgRecord) -> None:
+        """A program uses this map or is put into it: the first one decides which others may; EINVAL for those.
+
+        So for maps whose row says `owned`. What must agree is the type, frags, and in a PROG_ARRAY the attach type.
+        """
+        if not MAPS[self.map.map_type].owned:
+            return
+        attach = record.expected_attach_type if self.map.map_type == MapType.PROG_ARRAY else 0
+        kind = (record.prog_type, record.prog_flags & BPF_F_XDP_HAS_FRAGS, attach)
+        if self.owner is None:
+            self.owner = kind
+        elif self.owner != kind:
+            raise BpfError(errno.EINVAL)
 
 
 class ProgObj(KernelObject):

@@ -7,6 +7,7 @@ what that BTF says of the core ones (6.18), one declaration each, with its flags
     ret_null       the result may be NULL              rcu, trusted   pointers must be protected, or trusted
     sleep          only in programs that sleep         rcu_protected  only in a section of bpf_rcu_read_lock
     iter_new, iter_next, iter_destroy                  fastcall       clobbers r0 only
+    packet         may move packet data
 
 Suffixes of parameter names are the kernel's: `__sz` the size of the parameter before (`__szk` a constant one), `__k` a
 constant, `__ign` not checked, `__uninit` a dynptr to be made, `__nullable` and `__opt` may be NULL, `__str` a constant string,
@@ -285,7 +286,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         - int bpf_dynptr_from_xdp(struct xdp_md *x, u64 flags, struct bpf_dynptr *ptr__uninit);
         acquire,ret_null struct xfrm_state *bpf_xdp_get_xfrm_state(struct xdp_md *ctx, struct bpf_xfrm_state_opts
             *opts, u32 opts__sz);
-        - int bpf_xdp_pull_data(struct xdp_md *x, u32 len);
+        packet int bpf_xdp_pull_data(struct xdp_md *x, u32 len);
         release void bpf_xdp_xfrm_state_release(struct xfrm_state *x);
     """,
     ),

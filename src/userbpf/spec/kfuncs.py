@@ -16,7 +16,7 @@ from userbpf.spec.kfunc_rows import DECLARATIONS
 
 Status = Literal["run", "typed", "absent"]
 FLAGS: Final = names(
-    "acquire release ret_null rcu trusted sleep rcu_protected iter_new iter_next iter_destroy fastcall"
+    "acquire release ret_null rcu trusted sleep rcu_protected iter_new iter_next iter_destroy fastcall packet"
 )
 RUN: Final = names(
     "bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_iter_bits_new bpf_iter_bits_next bpf_iter_bits_destroy"

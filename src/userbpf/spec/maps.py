@@ -15,7 +15,7 @@ from errno import E2BIG, EINVAL
 from typing import Final, Literal, NamedTuple
 
 from userbpf.abi import consts as c
-from userbpf.abi.enums import HelperId, MapType, ProgType
+from userbpf.abi.enums import AttachType, HelperId, MapType, ProgType
 
 Status = Literal["run", "typed", "absent"]
 Lookup = Literal["value", "map", "xdp_sock", "sock", "none"]
@@ -517,7 +517,7 @@ SOCKMAP_UPDATE: Final = frozenset(
 SOCKMAP_DELETE: Final = SOCKMAP_UPDATE | {ProgType.SOCK_OPS}
 
 
-def may_pass(map_type: MapType, helper: HelperId, prog_type: ProgType) -> bool:
+def may_pass(map_type: MapType, helper: HelperId, prog_type: ProgType, attach_type: int = 0) -> bool:
     """Whether a map of this type may be handed to this helper (not: whether the program may call the helper)."""
     row = MAPS[map_type]
     if row.helpers is not None and helper not in row.helpers:
@@ -526,6 +526,8 @@ def may_pass(map_type: MapType, helper: HelperId, prog_type: ProgType) -> bool:
     if only is not None and map_type not in only:
         return False
     if map_type in (MapType.SOCKMAP, MapType.SOCKHASH):
+        if prog_type == ProgType.TRACING and helper in (HelperId.map_update_elem, HelperId.map_delete_elem):
+            return attach_type == AttachType.TRACE_ITER
         if helper == HelperId.map_update_elem:
             return prog_type in SOCKMAP_UPDATE
         if helper == HelperId.map_delete_elem:

@@ -103,7 +103,7 @@ def _store_prog(kernel: Kernel, obj: MapObj, key: bytes, value: bytes, flags: in
     if index >= obj.map.max_entries:
         raise BpfError(E2BIG)
     prog = kernel.prog_of_fd(int.from_bytes(value, "little"))
-    obj.claim(prog.prog_type, prog.record.prog_flags)
+    obj.claim(prog.record)
     with kernel.lock:
         kernel.retire(obj.put_program(index, prog))
     if obj.pins and not prog.mark():

@@ -275,7 +275,7 @@ class _Loading:
         """The object: references to all maps that it uses or that were bound."""
         used: list[MapObj] = [shape.token for shape in verified.maps]
         for each in used:
-            each.claim(record.prog_type, record.prog_flags)
+            each.claim(record)
             if isinstance(each.map, ProgArrayMap) and (each.pins or each.adopted):
                 from userbpf.syscall.reload import find_tails
 

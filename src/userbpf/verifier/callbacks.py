@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
 from userbpf.spec.maps import ENOTSUPP, MAPS
-from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, timers
+from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, sections, timers
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import struct_named
 from userbpf.verifier.domain import s64
@@ -240,6 +240,10 @@ def call_global(ck: Checker, pc: int, number: int) -> int:
     """Checked once elsewhere; here only the arguments count, and r0 is any number."""
     wrong = check_arguments(ck, number)
     locks.no_global(ck)
+    if ck.sleeps(number) and not sections.may_sleep(ck):
+        ck.say("global functions that may sleep are not allowed in non-sleepable context,")
+        ck.say("i.e., in a RCU/IRQ/preempt-disabled section, or in")
+        raise Reject(EINVAL, "a non-sleepable BPF program context")
     assert ck.prog_btf is not None
     func = ck.prog_btf.funcs[number]
     if wrong:

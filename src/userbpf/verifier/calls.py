@@ -13,7 +13,7 @@ from userbpf.spec.helpers import HELPERS
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, timers
 from userbpf.verifier.api import Fact
-from userbpf.verifier.cfg import PSEUDO_CALL, PSEUDO_KFUNC
+from userbpf.verifier.cfg import CALL, PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
 from userbpf.verifier.log import picture
 from userbpf.verifier.maps import MapUse
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 Step = Callable[["Checker"], int]
 DONE: Final = -1
 PACKET_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
+_SLEEPERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.might_sleep)
 # what a tail call leads to may do anything to the packet
 _MOVERS: Final = PACKET_MOVERS | {int(HelperId.tail_call)}
 
@@ -172,25 +173,37 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
 
 def packet_movers(ck: Checker) -> set[int]:
     """Subprograms that may move packet data, themselves or through others."""
+    return _spread(ck, _MOVERS, "packet")
+
+
+def sleepers(ck: Checker) -> set[int]:
+    """Subprograms that may sleep, themselves or through others."""
+    return _spread(ck, _SLEEPERS, "sleep")
+
+
+def _spread(ck: Checker, helpers: frozenset[int], flag: str) -> set[int]:
+    """Subprograms with a call of one of the helpers, or of a kernel function with the flag, and all that call them."""
     cfg = ck.cfg
-    movers: set[int] = set()
-    edges: list[tuple[int, int]] = []
+    found: set[int] = set()
+    callers: dict[int, set[int]] = {}
     for pc, insn in enumerate(ck.insns):
-        if insn.code != 0x85:
+        if insn.code != CALL:
             continue
         number = cfg.subprog_of[pc]
         if insn.src == PSEUDO_CALL:
-            edges.append((number, cfg.subprog_of[pc + insn.imm + 1]))
-        elif insn.src == 0 and insn.imm in _MOVERS:
-            movers.add(number)
-    changed = True
-    while changed:
-        changed = False
-        for caller, callee in edges:
-            if callee in movers and caller not in movers:
-                movers.add(caller)
-                changed = True
-    return movers
+            callers.setdefault(cfg.subprog_of[pc + insn.imm + 1], set()).add(number)
+        elif insn.src == PSEUDO_KFUNC:
+            kfunc = ck.kfuncs.get((insn.imm, insn.off))
+            if kfunc is not None and kfunc.has(flag):
+                found.add(number)
+        elif insn.src == 0 and insn.imm in helpers:
+            found.add(number)
+    todo = list(found)
+    while todo:
+        new = callers.get(todo.pop(), set()) - found
+        found |= new
+        todo += new
+    return found
 
 
 def map_value_found(reg: Reg) -> Reg:

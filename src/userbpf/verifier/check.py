@@ -156,6 +156,7 @@ class Checker:
         self.loop_inline: dict[int, bool] = {}
         self.async_subprogs: set[int] = set()
         self._movers: set[int] | None = None
+        self._sleepers: set[int] | None = None
 
         self.scratch_regs = 0
         self.scratch_slots = 0
@@ -607,6 +608,12 @@ class Checker:
         if self._movers is None:
             self._movers = calls.packet_movers(self)
         return number in self._movers
+
+    def sleeps(self, number: int) -> bool:
+        """Whether a subprogram, or one that it calls, may sleep."""
+        if self._sleepers is None:
+            self._sleepers = calls.sleepers(self)
+        return number in self._sleepers
 
     def _name_call(self, insn: Insn, value: int) -> str | None:
         return kfuncs.name_of(self, insn) if insn.code == CALL and insn.src == PSEUDO_KFUNC else None

@@ -398,7 +398,7 @@ class Call:
             return
         kind = self.map.shape.map_type
         helper = self.row.id
-        if may_pass(kind, helper, self.ck.req.prog_type):
+        if may_pass(kind, helper, self.ck.req.prog_type, int(self.ck.req.expected_attach_type)):
             return
         if kind in (MapType.SOCKMAP, MapType.SOCKHASH) and helper in (_H.map_update_elem, _H.map_delete_elem):
             self.ck.say("cannot update sockmap in this context")

@@ -21,7 +21,7 @@ from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
 from userbpf.verifier.cfg import PSEUDO_KFUNC
 from userbpf.verifier.fields import Field
-from userbpf.verifier.references import release_reference
+from userbpf.verifier.references import clear_packet_pointers, release_reference
 from userbpf.verifier.regs import (
     MAYBE_NULL,
     MEM,
@@ -135,6 +135,9 @@ class KfuncCall:
         ck.live_stack.commit(ck.frame.instance, self.pc)
         for i in range(6):
             ck.regs[i] = UNINIT
+        if kfunc.has("packet"):
+            ck.changes_packet = True
+            clear_packet_pointers(ck)
         result = RESULTS.get(kfunc.name)
         if result is None or not result(self):
             self._result()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
+from userbpf.spec.maps import MAPS
 from userbpf.verifier import btfargs, fields
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.fields import KernelNames
@@ -169,10 +170,16 @@ def _lookup(ck: Checker, insn: Insn, by_token: dict[int, MapUse]) -> MapUse:
 
 
 def compatible(ck: Checker, use: MapUse) -> None:
-    """Maps that a program of this type may not use at all, for what lies in their values."""
-    if use.fields is None:
-        return
-    kinds = use.fields.kinds
+    """Maps that this program may not use at all."""
+    if use.fields is not None:
+        _fields_compatible(ck, use.fields)
+    if ck.sleepable and not MAPS[MapType(use.shape.map_type)].sleepable:
+        raise Reject(EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps")
+
+
+def _fields_compatible(ck: Checker, found: fields.Record) -> None:
+    """What lies in the values of a map."""
+    kinds = found.kinds
     prog_type = ck.req.prog_type
     tracing = prog_type in TRACING_TYPES
     if tracing and kinds & set(fields.ROOTS):
