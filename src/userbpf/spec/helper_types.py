@@ -135,7 +135,7 @@ ALLOWED: Final[dict[ProgType, frozenset[str]]] = {
     | names("""
         perf_event_output get_socket_cookie setsockopt sock_map_update getsockopt sock_ops_cb_flags_set
         sock_hash_update get_local_storage tcp_sock sk_storage_get sk_storage_delete get_netns_cookie
-        load_hdr_opt store_hdr_opt reserve_hdr_opt ktime_get_coarse_ns
+        load_hdr_opt store_hdr_opt reserve_hdr_opt ktime_get_coarse_ns get_retval set_retval
     """),
     ProgType.SK_SKB: BASE
     | SKC_TO
@@ -147,7 +147,7 @@ ALLOWED: Final[dict[ProgType, frozenset[str]]] = {
     """),
     ProgType.CGROUP_DEVICE: BASE
     | names("""
-        perf_event_output get_local_storage
+        perf_event_output get_local_storage get_retval set_retval
     """),
     ProgType.SK_MSG: BASE
     | SKC_TO
@@ -181,7 +181,7 @@ ALLOWED: Final[dict[ProgType, frozenset[str]]] = {
     ProgType.CGROUP_SYSCTL: BASE
     | names("""
         perf_event_output get_local_storage sysctl_get_name sysctl_get_current_value sysctl_get_new_value
-        sysctl_set_new_value ktime_get_coarse_ns
+        sysctl_set_new_value ktime_get_coarse_ns get_retval set_retval
     """),
     ProgType.RAW_TRACEPOINT_WRITABLE: BASE | PERF,
     ProgType.CGROUP_SOCKOPT: BASE
@@ -206,11 +206,12 @@ ALLOWED: Final[dict[ProgType, frozenset[str]]] = {
     | names("""
         perf_event_output sk_release sk_assign ktime_get_coarse_ns
     """),
+    # d_path and sk_storage_* are refused where they are called (verifier.attach.may_call)
     ProgType.SYSCALL: BASE
     | SKC_TO
     | TRACE
     | names("""
-        sys_bpf btf_find_by_name_kind sys_close kallsyms_lookup_name
+        sys_bpf btf_find_by_name_kind sys_close kallsyms_lookup_name d_path sk_storage_get sk_storage_delete
     """),
     ProgType.NETFILTER: BASE,
     # not asked (the kernel at hand has no such device): the list of Linux's documentation
@@ -239,26 +240,27 @@ PERFMON: Final = SKC_TO | names("""
     copy_from_user_task
 """)
 
-_RETVAL_HOOKS: Final = frozenset(
-    {
-        AttachType.CGROUP_INET4_BIND,
-        AttachType.CGROUP_INET6_BIND,
-        AttachType.CGROUP_INET4_CONNECT,
-        AttachType.CGROUP_INET6_CONNECT,
-        AttachType.CGROUP_UDP4_SENDMSG,
-        AttachType.CGROUP_UDP6_SENDMSG,
-        AttachType.CGROUP_UNIX_CONNECT,
-        AttachType.CGROUP_UNIX_SENDMSG,
-    }
-)
+# where a program's result is the call's: all but packets, events of sockets, and addresses that are only looked at
+_RETVAL_HOOKS: Final = frozenset(AttachType) - {
+    AttachType.CGROUP_INET_INGRESS,
+    AttachType.CGROUP_INET_EGRESS,
+    AttachType.CGROUP_SOCK_OPS,
+    AttachType.CGROUP_UDP4_RECVMSG,
+    AttachType.CGROUP_UDP6_RECVMSG,
+    AttachType.CGROUP_INET4_GETPEERNAME,
+    AttachType.CGROUP_INET6_GETPEERNAME,
+    AttachType.CGROUP_INET4_GETSOCKNAME,
+    AttachType.CGROUP_INET6_GETSOCKNAME,
+    AttachType.CGROUP_UNIX_RECVMSG,
+    AttachType.CGROUP_UNIX_GETPEERNAME,
+    AttachType.CGROUP_UNIX_GETSOCKNAME,
+}
 _TRAMPOLINES: Final = frozenset({AttachType.TRACE_FENTRY, AttachType.TRACE_FEXIT, AttachType.MODIFY_RETURN})
 _ITER: Final = frozenset({AttachType.TRACE_ITER})
 
 # (program type, helper) -> the only expected attach types that may call it
 ATTACH_ONLY: Final[dict[tuple[ProgType, str], frozenset[AttachType]]] = {
     (ProgType.CGROUP_SOCK_ADDR, "bind"): frozenset({AttachType.CGROUP_INET4_CONNECT, AttachType.CGROUP_INET6_CONNECT}),
-    (ProgType.CGROUP_SOCK_ADDR, "get_retval"): _RETVAL_HOOKS,
-    (ProgType.CGROUP_SOCK_ADDR, "set_retval"): _RETVAL_HOOKS,
     (ProgType.CGROUP_SOCKOPT, "setsockopt"): frozenset({AttachType.CGROUP_SETSOCKOPT}),
     (ProgType.CGROUP_SOCKOPT, "getsockopt"): frozenset({AttachType.CGROUP_SETSOCKOPT}),
     (ProgType.TRACING, "get_func_arg"): _TRAMPOLINES,
@@ -271,4 +273,14 @@ ATTACH_ONLY: Final[dict[tuple[ProgType, str], frozenset[AttachType]]] = {
     # of the iterators only those over TCP and unix sockets
     (ProgType.TRACING, "setsockopt"): _ITER,
     (ProgType.TRACING, "getsockopt"): _ITER,
+    **{
+        (prog_type, helper): _RETVAL_HOOKS
+        for prog_type in (
+            ProgType.CGROUP_SOCK_ADDR,
+            ProgType.CGROUP_DEVICE,
+            ProgType.CGROUP_SYSCTL,
+            ProgType.SOCK_OPS,
+        )
+        for helper in ("get_retval", "set_retval")
+    },
 }

@@ -97,12 +97,23 @@ def has_helper(req: VerifyRequest, name: str) -> bool:
 
 
 def may_call(ck: Checker, helper: int) -> bool:
-    """Whether a helper that is there for the type may be called at this target: bpf_d_path takes locks."""
-    if helper != HelperId.d_path or ck.target is None:
-        return True
-    if ck.req.prog_type == ProgType.LSM:
-        return ck.target.name.removeprefix("bpf_lsm_") in hooks.LSM_SLEEPABLE
-    return int(ck.req.expected_attach_type) == _A.TRACE_ITER or ck.target.name in hooks.D_PATH
+    """Whether a helper that is there for the type may be called at this target.
+
+    bpf_d_path takes locks, so only where Linux lists the function; storage of sockets not from within its own functions.
+    """
+    prog_type, attach_type = ck.req.prog_type, int(ck.req.expected_attach_type)
+    name = ck.target.name if ck.target is not None else ""
+    if helper == HelperId.d_path:
+        if prog_type == ProgType.LSM:
+            return name.removeprefix("bpf_lsm_") in hooks.LSM_SLEEPABLE
+        return prog_type == ProgType.TRACING and (attach_type == _A.TRACE_ITER or name in hooks.D_PATH)
+    if helper in (HelperId.sk_storage_get, HelperId.sk_storage_delete):
+        if prog_type == ProgType.TRACING and attach_type in (_A.TRACE_FENTRY, _A.TRACE_FEXIT):
+            return not name.startswith("bpf_sk_storage")
+        if prog_type == ProgType.TRACING:
+            return attach_type in (_A.TRACE_ITER, _A.TRACE_RAW_TP)
+        return prog_type != ProgType.SYSCALL
+    return True
 
 
 def has_entry(ck: Checker, name: str) -> None:
