@@ -24,6 +24,7 @@ from userbpf.verifier import (
     attach,
     btf_info,
     calls,
+    depth,
     dynptr,
     fields,
     jump,
@@ -63,7 +64,6 @@ from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, EPERM, Reject
 from userbpf.verifier.stack import STORE_IMM
 from userbpf.verifier.state import Frame, Hist, State
 
-MAX_FRAMES: Final = 8
 F_STRICT_ALIGNMENT: Final = 1 << 0
 F_ANY_ALIGNMENT: Final = 1 << 1
 F_TEST_RND_HI32: Final = 1 << 2
@@ -83,7 +83,7 @@ _ALL: Final = -1
 Step = Callable[["Checker"], int]
 
 _FP: Final[Reg] = (STACK, ZERO, 0, 0, 0)
-_FPS: Final[tuple[Reg, ...]] = tuple((STACK, ZERO, 0, 0, n) for n in range(MAX_FRAMES))
+_FPS: Final[tuple[Reg, ...]] = tuple((STACK, ZERO, 0, 0, n) for n in range(depth.MAX_FRAMES))
 
 
 class Pushed:
@@ -154,6 +154,7 @@ class Checker:
         self.prog_btf: btf_info.ProgBtf | None = None
         self.source: btf_info.ProgBtf | None = None  # the same, or lines alone
         self.loop_inline: dict[int, bool] = {}
+        self.fastcall: depth.Fastcall | None = None
         self.async_subprogs: set[int] = set()
         self._movers: set[int] | None = None
         self._sleepers: set[int] | None = None
@@ -190,9 +191,9 @@ class Checker:
         except Reject as refusal:
             if refusal.text:
                 self.say(refusal.text)
-            stats = self._finish_log(started)
+            stats = self._finish_log(started, False)
             raise Rejected(refusal.errno, self.log.render(), stats, self.pc) from None
-        stats = self._finish_log(started)
+        stats = self._finish_log(started, True)
         return results.verified(self, stats)
 
     def _prepare(self) -> None:
@@ -209,6 +210,7 @@ class Checker:
         if self.log.level2:
             for number, start in enumerate(starts):
                 self.log.put(f"func#{number} @{start}")
+        self.subprogs = [Subprog(start, end) for start, end in zip(starts, [*starts[1:], len(insns)], strict=True)]
         check_subprogs(insns, starts)
         results.check_btf_info(self, starts)
         maps.resolve(self, insns)
@@ -227,11 +229,10 @@ class Checker:
         self.origins = precision.origins(insns)
         if self.log.level2:
             self.log.put(self.cfg.live_text(lambda pc: self.log.disasm(pc)))
-        ends = self.cfg.ends
-        self.subprogs = [Subprog(start, ends[i]) for i, start in enumerate(starts)]
+        self.fastcall = depth.find_fastcall(self)
         results.name_subprogs(self)
 
-    def _finish_log(self, started: int) -> Stats:
+    def _finish_log(self, started: int, accepted: bool) -> Stats:
         stats = Stats(
             self.processed,
             self.max_states,
@@ -241,7 +242,7 @@ class Checker:
             (time.monotonic_ns() - started) // 1000,
             self.log.peak,
         )
-        results.print_stats(self, stats)
+        results.print_stats(self, stats, accepted)
         return stats
 
     # --- one function -----------------------------------------------------------------------------------------------------
@@ -593,11 +594,11 @@ class Checker:
 
     def enter_frame(self, callsite: int, number: int) -> Frame:
         """A fresh frame for a subprogram that is called at `callsite`."""
-        depth = len(self.st.frames)
-        if depth >= MAX_FRAMES:
-            raise Reject(E2BIG, f"the call stack of {depth + 1} frames is too deep")
-        callee = Frame(callsite, depth, number)
-        callee.regs[10] = _FPS[depth]
+        frameno = len(self.st.frames)
+        if frameno >= depth.MAX_FRAMES:
+            raise Reject(E2BIG, f"the call stack of {frameno + 1} frames is too deep")
+        callee = Frame(callsite, frameno, number)
+        callee.regs[10] = _FPS[frameno]
         self.scratch_all()
         outer = self.frame.instance
         callee.instance = self.live_stack.instance((*outer.chain, callsite), self.cfg.starts[number], outer, callsite)
@@ -645,10 +646,10 @@ class Checker:
         if frame.stack[index][0][7] == ST_DYNPTR:
             dynptr.destroy(self, frame, index)
 
-    def grow_stack(self, frame: Frame, depth: int) -> None:
+    def grow_stack(self, frame: Frame, size: int) -> None:
         sub = self.subprogs[frame.subprog]
-        if depth > sub.stack_depth:
-            sub.stack_depth = depth
+        if size > sub.stack_depth:
+            sub.stack_depth = size
 
     def same_pointer(self, pc: int, reg: Reg) -> None:
         """One instruction may not work on context (or sockets) on one path and on memory on another."""

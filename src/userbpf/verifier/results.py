@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import btf_info, callbacks
+from userbpf.verifier import btf_info, callbacks, depth
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
-from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC
+from userbpf.verifier.cfg import CALL, LDDW
 from userbpf.verifier.domain import bounds_text
 from userbpf.verifier.regs import (
     ARENA,
@@ -28,7 +28,7 @@ from userbpf.verifier.regs import (
     Reg,
     type_name,
 )
-from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.state import Frame
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 ENOTSUPP: Final = 524
 LDX: Final = 1
-MAX_STACK: Final = 512
-MAX_FRAMES: Final = 8
 
 
 def check_all(ck: Checker) -> None:
@@ -55,7 +53,7 @@ def check_all(ck: Checker) -> None:
 
     ck.check_function(0, setup)
     _check_globals(ck)
-    check_depth(ck)
+    depth.check_depth(ck)
     prog = ck.req.attach_prog
     if ck.extends and prog is not None:
         if ck.changes_packet and not prog.changes_packet:
@@ -173,36 +171,6 @@ def require_range(
     raise Reject(EINVAL, f"{when} the register R{number} has{shown} should have been in [{allowed[0]}, {allowed[1]}]")
 
 
-# --- stack depth -----------------------------------------------------------------------------------------------------------
-
-
-def check_depth(ck: Checker) -> None:
-    """The frames of any chain of calls fit the stack together."""
-    subs = ck.subprogs
-    cfg = ck.cfg
-    calls: list[list[tuple[int, int]]] = [[] for _ in subs]
-    for pc, insn in enumerate(ck.insns):
-        if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
-            callee = cfg.subprog_of[pc + insn.imm + 1]
-            if insn.code == CALL or callee not in ck.async_subprogs:
-                calls[cfg.subprog_of[pc]].append((pc, callee))
-    # depth first over call chains, each (function, depth, frames) once; recursion ends at the limit of frames
-    seen: set[tuple[int, int, int]] = set()
-    todo: list[tuple[int, int, int]] = [(0, 0, 1), *((number, 0, 1) for number in sorted(ck.async_subprogs))]
-    while todo:
-        sub, depth, frames = todo.pop()
-        if (sub, depth, frames) in seen:
-            continue
-        seen.add((sub, depth, frames))
-        depth += subs[sub].stack_depth + 15 & ~15
-        if depth > MAX_STACK:
-            raise Reject(EACCES, f"combined stack size of {frames} calls is {depth}. Too large")
-        for _, target in reversed(calls[sub]):
-            if frames >= MAX_FRAMES:
-                raise Reject(E2BIG, f"the call stack of {MAX_FRAMES} frames is too deep !")
-            todo.append((target, depth, frames + 1))
-
-
 # --- facts -----------------------------------------------------------------------------------------------------------------
 
 _REWRITTEN: Final = frozenset((CTX, SOCKET, SOCK_COMMON, TCP_SOCK, XDP_SOCK, BTF_ID, ARENA))
@@ -280,12 +248,11 @@ def print_line_info(ck: Checker, pc: int) -> None:
 # --- the end ---------------------------------------------------------------------------------------------------------------
 
 
-def print_stats(ck: Checker, stats: Stats) -> None:
+def print_stats(ck: Checker, stats: Stats, accepted: bool) -> None:
     log = ck.log
     if log.level & 4:
         log.put(f"verification time {stats.verification_time_us} usec")
-        depths = "+".join(str(s.stack_depth) for s in ck.subprogs) if ck.subprogs else "0"
-        log.put(f"stack depth {depths}")
+        log.put(f"stack depth {depth.shown(ck, accepted)}")
     if log.level:
         log.put(
             f"processed {stats.insns_processed} insns (limit {ck.max_insns}) "

@@ -98,6 +98,8 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
         raise Reject(EACCES, text)
     if high > 0:
         raise Reject(EINVAL, text)
+    if ck.fastcall is not None:
+        ck.fastcall.touch(ck.pc, frame, low)
     slots = (-low + 7) // 8
     if slots > len(frame.stack):
         frame.grow(slots)

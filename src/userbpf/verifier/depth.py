@@ -1,0 +1,171 @@
+"""How deep the stack gets: frames along every chain of calls, and what Linux adds and takes away before it asks.
+
+A compiler spills registers around a call that would clobber them. A call marked *fastcall* clobbers nothing but r0 and its
+arguments, so Linux takes such spills and fills out again, and the slots below the function's other ones with them: `Fastcall`
+finds the patterns and holds the contract, that nothing else touches those slots. Tracing programs have *private stacks*:
+frames of their own memory that add up to nothing. Loops that Linux inlines need a few slots, which only the log shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from userbpf.abi.enums import AttachType, HelperId, ProgType
+from userbpf.isa.insn import Insn
+from userbpf.spec.helpers import HELPERS
+from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC
+from userbpf.verifier.reject import E2BIG, EACCES, Reject
+
+if TYPE_CHECKING:
+    from userbpf.verifier.check import Checker
+    from userbpf.verifier.state import Frame
+
+MAX_STACK: Final = 512
+MAX_FRAMES: Final = 8
+MAX_BEFORE_TAIL_CALL: Final = 256
+SPILL: Final = 0x7B  # *(u64 *)(dst + off) = src
+FILL: Final = 0x79
+MAY_GOTO: Final = 0xE5
+MAY_GOTO_BYTES: Final = 16  # the loop's counter and the time it began
+BPF_LOOP_BYTES: Final = 24  # the registers that an inlined bpf_loop keeps
+PRIVATE: Final = frozenset((ProgType.KPROBE, ProgType.TRACEPOINT, ProgType.PERF_EVENT, ProgType.RAW_TRACEPOINT))
+TAIL_CALL: Final = int(HelperId.tail_call)
+
+
+# --- fastcall ------------------------------------------------------------------------------------------------------------
+
+
+class Fastcall:
+    """Spills around fastcalls: which instructions they are, and from where on down a function's slots are theirs."""
+
+    __slots__ = ("floors", "pcs")
+
+    def __init__(self, pcs: set[int], floors: dict[int, int]) -> None:
+        self.pcs = pcs
+        self.floors = floors
+
+    def touch(self, pc: int, frame: Frame, low: int) -> None:
+        """An access at `low` in a frame: any but the patterns' own below the floor ends the contract."""
+        if pc not in self.pcs and low < self.floors.get(frame.subprog, -MAX_STACK):
+            del self.floors[frame.subprog]
+
+
+def find_fastcall(ck: Checker) -> Fastcall | None:
+    """The patterns of a program; None where there are none, as in most."""
+    pcs: set[int] = set()
+    floors: dict[int, int] = {}
+    for pc, insn in enumerate(ck.insns):
+        free = _kept_by(ck, insn)
+        if not free:
+            continue
+        number = ck.cfg.subprog_of[pc]
+        span = range(ck.cfg.starts[number], ck.cfg.ends[number])
+        off = min((i.off for i in ck.insns[span.start : span.stop] if i.code == SPILL and i.dst == 10), default=0)
+        pairs = list(_pairs(ck.insns, pc, span, off, free))
+        if pairs:
+            pcs.update(*pairs)
+            floors[number] = min(floors.get(number, 0), off + 8 * len(pairs))
+    return Fastcall(pcs, floors) if pcs else None
+
+
+def _kept_by(ck: Checker, insn: Insn) -> set[int]:
+    """The argument registers that a call leaves alone; none unless it is a fastcall."""
+    if insn.code != CALL:
+        return set()
+    used = -1
+    if insn.src == 0 and insn.imm in _FASTCALL_HELPERS:
+        used = _FASTCALL_HELPERS[insn.imm]
+    elif insn.src == PSEUDO_KFUNC:
+        kfunc = ck.kfuncs.get((insn.imm, insn.off))
+        if kfunc is not None and kfunc.has("fastcall"):
+            used = len(kfunc.params)
+    return set(range(used + 1, 6)) if used >= 0 else set()
+
+
+_FASTCALL_HELPERS: Final = {int(helper): len(row.args) for helper, row in HELPERS.items() if row.fastcall}
+
+
+def _pairs(insns: Sequence[Insn], pc: int, span: range, off: int, free: set[int]) -> Iterator[tuple[int, int]]:
+    """Spill and fill of one register on both sides of the call, from the inside out, at rising offsets."""
+    free = set(free)
+    for distance in range(1, 6):
+        before, after = pc - distance, pc + distance
+        if before not in span or after not in span:
+            return
+        spill, fill = insns[before], insns[after]
+        if spill.code != SPILL or fill.code != FILL or spill.dst != 10 or fill.src != 10:
+            return
+        if spill.off != off or fill.off != off or spill.src != fill.dst or spill.src not in free:
+            return
+        free.discard(spill.src)
+        off += 8
+        yield before, after
+
+
+# --- depth -----------------------------------------------------------------------------------------------------------------
+
+
+def depth_of(ck: Checker, number: int) -> int:
+    """Bytes of a function's frame, spills around fastcalls taken out."""
+    floor = ck.fastcall.floors.get(number) if ck.fastcall is not None else None
+    return ck.subprogs[number].stack_depth if floor is None else -floor
+
+
+def shown(ck: Checker, accepted: bool) -> str:
+    """The line `stack depth` of the log: a program that was accepted has the slots of inlined loops."""
+    extra = [0] * len(ck.subprogs)
+    if accepted:
+        for pc, insn in enumerate(ck.insns):
+            number = ck.cfg.subprog_of[pc]
+            if insn.code == MAY_GOTO and ck.seen[pc]:
+                extra[number] |= MAY_GOTO_BYTES
+        for number in {ck.cfg.subprog_of[pc] for pc, fits in ck.loop_inline.items() if fits}:
+            extra[number] += BPF_LOOP_BYTES
+    return "+".join(str(depth_of(ck, n) + more) for n, more in enumerate(extra)) or "0"
+
+
+def check_depth(ck: Checker) -> None:
+    """The frames of any chain of calls fit the stack together."""
+    cfg = ck.cfg
+    calls: list[list[int]] = [[] for _ in ck.subprogs]
+    tails: set[int] = set()
+    for pc, insn in enumerate(ck.insns):
+        if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
+            callee = cfg.subprog_of[pc + insn.imm + 1]
+            if insn.code == CALL or callee not in ck.async_subprogs:
+                calls[cfg.subprog_of[pc]].append(callee)
+        elif insn.code == CALL and insn.src == 0 and insn.imm == TAIL_CALL:
+            tails.add(cfg.subprog_of[pc])
+    private = not tails and _has_private_stack(ck)
+    # depth first over call chains, each (function, depth, frames) once; recursion ends at the limit of frames
+    seen: set[tuple[int, int, int]] = set()
+    todo: list[tuple[int, int, int]] = [(number, 0, 1) for number in sorted(ck.async_subprogs, reverse=True)]
+    todo.append((0, 0, 1))
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        number, depth, frames = here
+        if frames > MAX_FRAMES:
+            raise Reject(E2BIG, f"the call stack of {MAX_FRAMES} frames is too deep !")
+        if number and number in tails and depth >= MAX_BEFORE_TAIL_CALL:
+            # what is jumped to gets a whole stack, on top of that of the callers
+            raise Reject(
+                EACCES,
+                f"tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large",
+            )
+        if not private:
+            depth += depth_of(ck, number) + 15 & ~15
+        if depth > MAX_STACK:
+            raise Reject(EACCES, f"combined stack size of {frames} calls is {depth}. Too large")
+        todo += [(callee, depth, frames + 1) for callee in reversed(calls[number])]
+
+
+def _has_private_stack(ck: Checker) -> bool:
+    """Frames of 64 bytes and more are memory of their own then, and 8 smaller ones always fit."""
+    prog_type = ck.req.prog_type
+    if prog_type == ProgType.TRACING:
+        return int(ck.req.expected_attach_type) != AttachType.TRACE_ITER
+    return prog_type in PRIVATE
