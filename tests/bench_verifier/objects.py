@@ -33,7 +33,7 @@ from userbpf.loader.blueprint import MapPlan
 from userbpf.spec.sections import section_of
 
 PROCESSED = re.compile(r"processed (\d+) insns")
-SECONDS = 60.0
+SECONDS = 120.0
 UNSIZED = (MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE, MapType.STRUCT_OPS)
 TIME = re.compile(r"verification time (\d+) usec")
 WORDS = (

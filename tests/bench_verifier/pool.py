@@ -21,18 +21,18 @@ class TooLong(Exception):
 
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TooLong in the block when it takes longer (0: never). For the main thread."""
+    """Raise TooLong in the block when it takes more processor time (0: never). For the main thread."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise TooLong(f"no answer after {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def over(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[tuple[T, R]]:

@@ -39,6 +39,7 @@ from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subpr
 from userbpf.verifier.btfptr import BtfContext
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, PSEUDO_KFUNC, Cfg, check_subprogs, find_subprogs
 from userbpf.verifier.context import CtxRules
+from userbpf.verifier.late import SecondLook
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import Log, picture
 from userbpf.verifier.loops import Loops
@@ -75,8 +76,8 @@ DONE: Final = -1
 # Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a fetching
 # atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar += fp` in
 # a callee counts as the main program's; the low half of a pointer counts as never zero; a number to which an untrusted
-# pointer is added counts as unchanged. Only tests that compare logs with Linux line by line set this, so that all other
-# lines can be compared.
+# pointer is added counts as unchanged; what matters in a later round of a callback is not carried back (see `late`). Only
+# tests that compare logs with Linux line by line set this, so that all other lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
 
@@ -140,6 +141,8 @@ class Checker:
         self.origins: list[precision.Origin] = []
         self.live_stack = LiveStack(self)
         self.loops: Loops
+        self.second_look = SecondLook()
+        self.quiet_log = Log(0, self.log.disasm)
 
         self.st: State
         self.frame: Frame
@@ -345,6 +348,8 @@ class Checker:
             if st.branches:
                 return
             self.loops.leave(self, st)
+            if st is self.second_look.root and self.second_look.look(self):
+                return
             self.dropped_open.discard(st)
             st = st.parent
 
@@ -368,6 +373,10 @@ class Checker:
         if len(self.pushed) > self.max_branches:
             raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex.")
         return other
+
+    def push_again(self, st: State) -> None:
+        """Check the path on from where it ended."""
+        self.pushed.append(Pushed(st, st.pc, st.last_pc, self.log.mark()))
 
     def push_program(self, frame: Frame, prev: int) -> None:
         """Check a path of its own later: a function that nothing in the program calls."""

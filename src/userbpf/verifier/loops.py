@@ -117,4 +117,4 @@ class Loops:
             if not changed:
                 return
         for edge in found.backedges:
-            precision._force_all(ck, edge)
+            precision.force_all(ck, edge)

@@ -127,7 +127,7 @@ def _walk(ck: Checker, start: State, wanted: Wanted, last: int, left: int) -> bo
         try:
             done = _segment(ck, st, wanted, last, later, skip, left)
         except _CannotTrace:
-            _force_all(ck, start)
+            force_all(ck, start)
             return True
         if done:
             return changed
@@ -142,7 +142,7 @@ def _walk(ck: Checker, start: State, wanted: Wanted, last: int, left: int) -> bo
         last = parent.last_pc
         st = parent
         left = len(st.hist)
-    _force_all(ck, start)
+    force_all(ck, start)
     return True
 
 
@@ -256,7 +256,7 @@ def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
     return changed
 
 
-def _force_all(ck: Checker, start: State) -> None:
+def force_all(ck: Checker, start: State) -> None:
     level2 = ck.log.level2
     if level2:
         ck.log.put(f"mark_precise: frame{len(start.frames) - 1}: falling back to forcing all scalars precise")

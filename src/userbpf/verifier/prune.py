@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.verifier import dynptr, iters, precision
 from userbpf.verifier.domain import leq
 from userbpf.verifier.ids import IdMap
+from userbpf.verifier.late import marks_of
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
 from userbpf.verifier.regs import (
@@ -57,7 +58,8 @@ EXACT: Final = 1  # the same registers
 WITHIN: Final = 2  # loop states whose precision is not complete: all ranges count
 
 MAX_BACKEDGE_ROUNDS: Final = 64
-ITER_NEXT: Final = 3  # of Cfg.callbacks
+CALLBACK: Final = 1  # of Cfg.callbacks
+ITER_NEXT: Final = 3
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------------
@@ -313,15 +315,15 @@ def visit(ck: Checker, pc: int) -> bool:
         if old.branches:
             verdict = _against_open(ck, pc, old, cur)
             if verdict:
-                _hit(ck, pc, old, cur, True)
+                _hit(ck, pc, old, cur, WITHIN)
                 _evict(ck, states, evicted)
                 return True
             if not force and jumps < 20 and done < 100:
                 add = False
         else:
-            loop = ck.loops.incomplete(old)
-            if states_equal(ck, old, cur, WITHIN if loop else LOOSE):
-                _hit(ck, pc, old, cur, loop)
+            how = WITHIN if ck.loops.incomplete(old) else LOOSE
+            if states_equal(ck, old, cur, how):
+                _hit(ck, pc, old, cur, how)
                 _evict(ck, states, evicted)
                 return True
         if add:
@@ -339,7 +341,7 @@ def visit(ck: Checker, pc: int) -> bool:
 
 def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
     """A kept state on the way here. True: converged; raises for a loop that cannot end."""
-    if ck.cfg.callbacks[pc] == 1:
+    if ck.cfg.callbacks[pc] == CALLBACK:
         return states_equal(ck, old, cur, WITHIN)
     if ck.cfg.callbacks[pc] == ITER_NEXT:
         return states_equal(ck, old, cur, WITHIN) and iters.active_at_call(ck, cur)
@@ -369,12 +371,19 @@ def _maybe_looping(old: State, cur: State) -> bool:
     return old.frames[-1].regs == cur.frames[-1].regs
 
 
-def _hit(ck: Checker, pc: int, old: State, cur: State, loop: bool) -> None:
+def _hit(ck: Checker, pc: int, old: State, cur: State, how: int) -> None:
+    """The path ends at `old`, compared so. At an open state it closes a round of a loop."""
     old.hits += 1
     if ck.cfg.jump[pc]:
         ck.note_jump()
+    callback = ck.cfg.callbacks[pc] == CALLBACK and bool(old.branches)
+    second = ck.second_look
+    if callback and not ck.mirror:
+        second.converged(cur)
+    if second.root is not None and (callback or any(frame.in_callback for frame in cur.frames)):
+        second.ended(old, cur, marks_of(old), how == LOOSE)
     precision.propagate(ck, old, cur, pc)
-    if loop:
+    if how == WITHIN and not callback:
         ck.loops.add_backedge(ck, old, cur, pc)
 
 
