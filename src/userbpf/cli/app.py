@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import os
 import sys
 from typing import Any, Final
 
 import click
 
+from userbpf.btf.lazy import read_lazy
 from userbpf.cli.show import Out
 from userbpf.errors import BpfError, UserbpfError
 
@@ -41,9 +44,20 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # --json is taken anywhere, as bpftool takes it first and people put it last
-        flags = [a for a in args if a in ("--json", "-j")]
-        return super().parse_args(ctx, flags[:1] + [a for a in args if a not in ("--json", "-j")])
+        # --json and --btf are taken anywhere, as bpftool takes the first one first and people put it last
+        first: list[str] = []
+        rest: list[str] = []
+        left = iter(args)
+        for arg in left:
+            if arg in ("--json", "-j"):
+                first = [*first, arg] if arg not in first else first
+            elif arg == "--btf":
+                first += [arg, *itertools.islice(left, 1)]
+            elif arg.startswith("--btf="):
+                first.append(arg)
+            else:
+                rest.append(arg)
+        return super().parse_args(ctx, first + rest)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -60,8 +74,32 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON (may stand anywhere).")
+@click.option(
+    "--btf",
+    "btf_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A raw BTF file with the kernel's types, in place of /sys/kernel/btf/vmlinux.",
+)
 @click.version_option(None, "-V", "--version", package_name="userbpf", prog_name="userbpf")
 @click.pass_context
-def app(ctx: click.Context, as_json: bool) -> None:
+def app(ctx: click.Context, as_json: bool, btf_path: str | None) -> None:
     """Linux's bpf(2) inside an ordinary process: verify, run and look at eBPF programs without root."""
     ctx.obj = Out(as_json)
+    if btf_path is not None:
+        read_lazy(btf_path)  # what is none shows at once
+        _set_for(ctx, "USERBPF_VMLINUX_BTF", btf_path)
+
+
+def _set_for(ctx: click.Context, name: str, value: str) -> None:
+    """An environment variable for as long as the command runs: objects and kernels look for the types there."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+    ctx.call_on_close(restore)

@@ -26,6 +26,7 @@ from userbpf.kernel.objects import BtfObj, IdTable, KernelObject, LinkObj, MapOb
 from userbpf.kernel.perf import PerfEventObj
 from userbpf.kernel.timers import Timers
 from userbpf.kernel.usermem import UserMemory, own_memory
+from userbpf.spec.kernel_types import core_types
 from userbpf.spec.profiles import profile
 from userbpf.verifier.api import Caps, VerifyRequest
 
@@ -50,8 +51,9 @@ class Kernel:
     random one. `caps`: what the loader may do; default everything. `version`: the release ("5.10") whose limits,
     types, helpers and answers it has; ValueError where it names none. `interpret_only`: run programs in the checked
     interpreter. `trace`: receives bpf_printk's lines.
-    `vmlinux_btf`: the types that stand for the kernel's own, or a raw BTF file of them; default the file that
-    USERBPF_VMLINUX_BTF names, else the running kernel's. An empty path is a kernel without BTF.
+    `vmlinux_btf`: the types that stand for the kernel's own, or a raw BTF file of them (BtfError if it is none); default the
+    file that USERBPF_VMLINUX_BTF names, else the running kernel's, else the few that the rows of `spec.kfuncs` make up. An
+    empty path is a kernel without BTF.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Kernel:
         self.trace_lines: deque[str] = deque(maxlen=TRACE_LINES)
         self._trace = trace
         self.on_verify: Callable[[VerifyRequest], None] | None = None  # looks on at every program that is verified
-        self._vmlinux_btf = vmlinux_btf
+        self._vmlinux_btf: Btf | str | None = vmlinux_btf if isinstance(vmlinux_btf, Btf) else None
+        if vmlinux_btf is not None and not isinstance(vmlinux_btf, Btf):
+            self._vmlinux_btf = named_btf(os.fspath(vmlinux_btf)) or ""
         self._vmlinux: Btf | None = None
         self._vmlinux_asked = False
         self._by_identity: dict[Identity, KernelObject] = {}
@@ -226,8 +230,11 @@ class Kernel:
             self._vmlinux_asked = True
             source = self._vmlinux_btf
             if source is None:
-                source = os.environ.get("USERBPF_VMLINUX_BTF", VMLINUX_BTF)
-            self._vmlinux = source if isinstance(source, Btf) else _read_btf(source)
+                source = os.environ.get("USERBPF_VMLINUX_BTF")
+            if source is None:
+                self._vmlinux = _read_btf(VMLINUX_BTF) or core_types()
+            else:
+                self._vmlinux = source if isinstance(source, Btf) else named_btf(source)
         return self._vmlinux
 
     def symbols(self) -> frozenset[str] | None:
@@ -336,12 +343,22 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _read_btf(path: str | os.PathLike[str]) -> Btf | None:
+def _read_btf(path: str) -> Btf | None:
     """A raw BTF file; None where there is none that can be read."""
     try:
-        return read_lazy(os.fspath(path)) if os.fspath(path) else None
+        return read_lazy(path)
     except (OSError, BtfError):
         return None
+
+
+def named_btf(name: str) -> Btf | None:
+    """The raw BTF file that somebody named: None for an empty path, BtfError where it is none."""
+    try:
+        return read_lazy(name) if name else None
+    except OSError as e:
+        raise BtfError(f"{name}: {e.strerror}") from e
+    except BtfError as e:
+        raise BtfError(f"{name} is no raw BTF: {e}") from e
 
 
 @functools.lru_cache(maxsize=1)

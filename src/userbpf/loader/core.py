@@ -8,6 +8,7 @@ agree. An instruction whose relocation has no answer becomes a call of an imposs
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,9 +33,13 @@ SIZE_BITS: Final = {v: k for k, v in SIZES.items()}
 
 
 class CoreTarget:
-    """The types that programs are adapted to, read when the first relocation needs them."""
+    """The types that programs are adapted to, read when the first relocation needs them.
 
-    def __init__(self, read: Callable[[], Btf]) -> None:
+    `own`: not a kernel's, but those of `spec.kernel_types`.
+    """
+
+    def __init__(self, read: Callable[[], Btf], own: bool = False) -> None:
+        self.own = own
         self._read = read
         self._btf: Btf | None = None
 
@@ -44,15 +49,18 @@ class CoreTarget:
             try:
                 self._btf = self._read()
             except OSError as e:
-                raise BtfError(f"no kernel BTF to adapt to: {e}") from e
+                raise BtfError(f"no kernel BTF to adapt to: {e}; name one with --btf or USERBPF_VMLINUX_BTF") from e
         return self._btf
 
 
-@cache
 def kernel_target() -> CoreTarget:
-    """The running kernel's types, read once a process."""
+    """The types of the file that USERBPF_VMLINUX_BTF names, else the running kernel's, read once a process."""
+    return _target(os.environ.get("USERBPF_VMLINUX_BTF", TARGET_BTF))
 
-    return CoreTarget(lambda: read_lazy(TARGET_BTF))
+
+@cache
+def _target(path: str) -> CoreTarget:
+    return CoreTarget(lambda: read_lazy(path))
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import BPF_PSEUDO_KFUNC_CALL
 from userbpf.loader.blueprint import Kind, ProgPlan, Reference
 from userbpf.loader.core import CoreTarget, kernel_target
+from userbpf.spec.kernel_types import core_types
 from userbpf.spec.profiles import Profile
 from userbpf.spec.sections import Section
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 KSYMS: Final = ".ksyms"
 DUMMY: Final = "dummy_ksym"
 BPF_PSEUDO_BTF_ID: Final = 3
+NAME_ONE: Final = "name a BTF file with --btf or USERBPF_VMLINUX_BTF"
 ABSENT_CALL: Final = 2002000000  # no helper: a call of an absent weak function may only stand in dead code
 PREFIXES: Final[dict[AttachType, tuple[str, type[Type]]]] = {
     AttachType.TRACE_RAW_TP: ("btf_trace_", Typedef),
@@ -38,7 +40,7 @@ def kernel_types(kernel: Kernel | None) -> CoreTarget | None:
     if kernel is None:
         return kernel_target()
     types = kernel.vmlinux()
-    return CoreTarget(lambda: types) if types is not None else None
+    return CoreTarget(lambda: types, types is core_types()) if types is not None else None
 
 
 def settle_ksyms(btf: Btf) -> None:
@@ -78,7 +80,7 @@ def link(
         found = 0  # that kernel's BTF would not have it
     if not found and not ref.weak:
         missing = "has no" if kernel is not None else "is not there to have"
-        raise ObjectError(f"{where}: extern {ref.target}: the kernel's BTF {missing} such symbol")
+        raise ObjectError(f"{where}: extern {ref.target}: the kernel's BTF {missing} such symbol{_hint(kernel)}")
     insn = insns[ref.pc]
     if ref.kind == Kind.KFUNC:
         if found:
@@ -97,14 +99,22 @@ def attach_target(plan: ProgPlan, row: Section, kernel: CoreTarget | None, where
     if row.prog_type == ProgType.EXT:
         raise ObjectError(f"{where}: freplace needs a loaded program to extend, which Object.load does not take")
     if kernel is None:
-        raise ObjectError(f"{where}: its target is found in a kernel's BTF, which is not there")
+        raise ObjectError(f"{where}: its target is found in a kernel's BTF, which is not there; {NAME_ONE}")
     if not plan.target:
         raise ObjectError(f"{where}: the section names no target; write {row.name}/<target>")
     prefix, kind = PREFIXES.get(row.attach or AttachType.TRACE_FENTRY, ("", Func))
     found = _types(kernel, where).find(prefix + plan.target, kind)
     if found is None:
-        raise ObjectError(f"{where}: the kernel's BTF has no {kind.__name__.lower()} {prefix}{plan.target}")
+        what = f"{kind.__name__.lower()} {prefix}{plan.target}"
+        raise ObjectError(f"{where}: the kernel's BTF has no {what}{_hint(kernel)}")
     return found.id
+
+
+def _hint(kernel: CoreTarget | None) -> str:
+    """What helps where this machine's kernel tells nothing of its types."""
+    if kernel is None:
+        return f"; {NAME_ONE}"
+    return f"; this machine's kernel has none, only userbpf's own few types are there: {NAME_ONE}" if kernel.own else ""
 
 
 def _types(kernel: CoreTarget, where: str) -> Btf:
