@@ -1,0 +1,288 @@
+# ruff: noqa: E501
+"""Faults for the verifier, a line each: what is wrong, where, the text that is replaced, its replacement, and a probe that sees it.
+
+A test of the tests: every fault must be noticed by what the default run compares. The probe named is the first that is asked;
+where it is silent all are (`sweep`), so a line whose probe no longer fits is mended by running
+
+    cd tests && python -m bench_verifier.faults            every fault against every probe: which notice it
+    cd tests && python -m bench_verifier.faults packet     the faults whose title has this word
+
+A fault that nothing notices is a hole in the tests.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from bench_verifier import probes
+from bench_verifier.inject import Gone, injected
+
+
+class Fault(NamedTuple):
+    """`function` is a path inside of `userbpf.verifier.<module>`; `old` stands there once."""
+
+    title: str
+    module: str
+    function: str
+    old: str
+    new: str
+    by: str = ""
+
+
+FAULTS: Final = [
+    # -- packets
+    Fault("packet range for pointers of other bases, too", "jump", "_found", "reg[0] == kind and reg[2] == rid", "reg[0] == kind"),
+    Fault("packet range one byte too long", "jump", "_found", "pkt[3] + 1 if open_end else pkt[3]", "pkt[3] + 1"),
+    Fault("packet range without the open end's byte", "jump", "_found", "pkt[3] + 1 if open_end else pkt[3]", "pkt[3]"),
+    Fault("packet range found on the wrong side", "jump", "_compare_packets", "_found(here, pkt, False)\n        _mark_end(other", "_found(other, pkt, False)\n        _mark_end(here"),
+    Fault("packet range of an offset that may be large", "jump", "_found", "pkt[1].umax > 0xFFFF or pkt[1].umax + pkt[3] > 0xFFFF", "False"),
+    Fault("packet range kept when a variable is added", "alu", "_add", "(kind, val, ck.new_id(), off, 0)", "(kind, val, rid, off, extra)"),
+    Fault("packet range kept when a negative amount is subtracted", "alu", "_sub", "0 if smin < 0 else extra", "extra"),
+    Fault("packet pointers survive a helper that moves the packet", "helper_call", "Call.check", "row.changes_pkt or (row", "(row"),
+    Fault("packet pointers on the stack survive a move", "references", "forget", "map_regs(ck.st, lambda reg: UNKNOWN_REG if dead(reg) else reg)", "pass"),
+    Fault("packet pointers of callers survive a move", "references", "forget", "in ck.st.frames:", "in ck.st.frames[-1:]:"),
+    Fault("packet slices survive a move", "references", "clear_packet_pointers", "dynptr.drop_packet_slices(ck)", "pass"),
+    Fault("packet pointers survive a write through a dynptr", "helper_call", "Call._writes_packet", "self.dynptr is not None and", "False and"),
+    Fault("packet bytes behind the range", "access", "packet_range", "not within(off, size, limit, zero_ok)", "off > limit"),
+    Fault("packet written where it may not be", "access", "_packet", "write and not ck.packet_writable()", "False"),
+    Fault("packet end mistaken for the packet", "jump", "_predict_packet", "return False if beyond else None", "return True if beyond else None"),
+    Fault("packet handed to helpers that cannot take it", "helper_call", "Call._packet_ok", "and self.row.pkt_access", ""),
+    Fault("packet pointer may be negative", "access", "packet_range", "reg[1].smin < 0", "False"),
+    # -- null checks
+    Fault("null check on the wrong side", "jump", "_split", "(other, here) if op == JEQ", "(here, other) if op == JEQ"),
+    Fault("null check of one copy only", "jump", "mark_null", "reg[2] != rid or not reg[0] & MAYBE_NULL", "reg is not ptr"),
+    Fault("null check of every pointer", "jump", "mark_null", "reg[2] != rid or not reg[0] & MAYBE_NULL", "not reg[0] & MAYBE_NULL"),
+    Fault("null pointer keeps its reference", "jump", "mark_null", "ref and ref == rid and is_null", "False"),
+    Fault("null not needed to be checked before arithmetic", "alu", "pointer_math", "kind & MAYBE_NULL", "False"),
+    Fault("every element of an array exists", "helper_call", "Call._key_exists", "and self.key < shape.max_entries", ""),
+    Fault("every element of a hash exists", "helper_call", "Call._key_exists", "and shape.map_type in _ELIDE", ""),
+    Fault("null handed where no null may be", "helper_call", "Call._type", "if arg.maybe_null:\n            kind &= ~MAYBE_NULL", "kind &= ~MAYBE_NULL"),
+    Fault("null predicted of pointers that may be null", "jump", "_never_null", "if kind & MAYBE_NULL:\n        return False", "kind &= ~MAYBE_NULL"),
+    Fault("equal to a pointer means not null on both sides", "jump", "_equal_pointers", "eq = other if op == JEQ else here", "eq = here if op == JEQ else other"),
+    # -- spills
+    Fault("spill of four bytes fills eight", "stack", "load", "if size <= spill_size and off % 8 == 0:", "if off % 8 == 0:"),
+    Fault("fill of the high bytes as of the low", "stack", "load", "if size <= spill_size and off % 8 == 0:", "if size <= spill_size:"),
+    Fault("fill of a part keeps the whole value", "stack", "_fill_part", "cast(val, size)", "val"),
+    Fault("fill of a part that signs as one that does not", "stack", "_fill_part", "sext(val, 8 * size, True) if sx else", ""),
+    Fault("fill of a part of a pointer", "stack", "load", 'raise Reject(EACCES, "invalid size of register fill")', "spill = UNKNOWN_REG"),
+    Fault("spill overwritten in part stays", "stack", "store", "stack[index] = (bytes(new), None)", "stack[index] = (types, slot[1]) if types[7] == ST_SPILL else (bytes(new), None)"),
+    Fault("spill of a part of a pointer", "stack", "store", 'raise Reject(EACCES, "invalid size of register spill")', "pass"),
+    Fault("spill of a part leaves the other bytes a spill", "stack", "_spilled", "if i >= 8 - size:", "if i >= 8 - size or types[i] == ST_SPILL:"),
+    Fault("spill that does not fit keeps its id", "stack", "store", "not fits and reg[2]", "False"),
+    Fault("zero bytes of a number that is not zero", "stack", "store", "not reg[1].mask and not reg[1].value", "not reg[1].value"),
+    Fault("zero forgotten to be precise", "stack", "store", "ck.mark_precise(value)", "pass"),
+    Fault("uninitialised bytes as read", "stack", "load", "(kind == ST_INVALID and ck.allow_uninit_stack)", "kind == ST_INVALID"),
+    Fault("stack pointers in the caller's frame", "stack", "store", "if frame is not ck.frame and reg[0] == STACK:", "if False:"),
+    Fault("store through a pointer to a caller's frame lands in the own", "stack", "access", "frame = ck.st.frames[reg[4]]", "frame = ck.frame"),
+    # -- variable offsets
+    Fault("variable store leaves spills alone", "stack", "store_var", "stack[index] = (bytes(new), None)", "stack[index] = (bytes(new), spill) if spill is None else stack[index]"),
+    Fault("variable store touches the first byte only", "stack", "store_var", "high = reg[3] + reg[1].smax + off + size", "high = low + size"),
+    Fault("variable store of zero zeroes everything", "stack", "store_var", "if zero and kind == ST_ZERO:", "if zero:"),
+    Fault("variable load of zeroes where one is not", "stack", "load_var", "zeros == high - low", "zeros >= size"),
+    Fault("variable load of what was never written", "stack", "load_var", "initialised(ck, regno, reg, off, size, False)", "pass"),
+    Fault("variable offset outside of the frame", "stack", "bounds", "high = reg[3] + val.smax + off + size", "high = reg[3] + val.smin + off + size"),
+    Fault("stack deeper than it is", "stack", "bounds", "low < -MAX_STACK or low >= 0", "low >= 0"),
+    # -- linked ids
+    Fault("linked scalars without their distance", "jump", "_carried", "const(delta & (U64 if is64 else U32))", "const(0)"),
+    Fault("linked scalars with the distance the other way", "jump", "_carried", "delta = reg[3] - source[3]", "delta = source[3] - reg[3]"),
+    Fault("linked at distances of both widths", "jump", "_carried", "if mine and other and mine != other:", "if False:"),
+    Fault("linked over an addition that wraps 32 bits", "alu", "_binary_imm.step", "is64 or val.umax <= U32", "True"),
+    Fault("linked twice at a distance", "alu", "_linked", "rid & ADD_CONST or", ""),
+    Fault("linked to a copy of 32 bits that loses some", "alu", "_compile_mov.partial", "reg[2] if whole else 0", "reg[2]"),
+    Fault("linked although changed since", "jump", "_sync", "(reg[2] ^ rid) & ID_MASK", "False"),
+    Fault("linked spill not refined", "jump", "_collect", "found.append((number, False, i))", "pass"),
+    Fault("linked registers beyond six keep the id", "jump", "_collect", "frame.regs[i] = (SCALAR, reg[1], 0, 0, None)", "pass"),
+    Fault("linked by 32-bit moves of what may be larger", "alu", "_compile_mov.partial", "val.umax <= U32", "True"),
+    # -- branches
+    Fault("branch sides exchanged", "jump", "_split", "_, dst_true, src_true, dst_false, src_false = result", "_, dst_false, src_false, dst_true, src_true = result"),
+    Fault("branch refines the source with the other's range", "jump", "_split", "oregs[s] = _with(src, src_true)", "oregs[s] = _with(src, dst_true)"),
+    Fault("branch predicted the wrong way", "jump", "compile_jump.step", "return target if pred else pc + 1", "return pc + 1 if pred else target"),
+    Fault("fork forgets one value", "alu", "fork", "other = ck.push(pc, pc)", "other = ck.st.copy()"),
+    # -- arithmetic
+    Fault("sign extension as zero extension", "alu", "_compile_mov.partial", "sext(val, off, is64) if off else", "cast(val, off // 8) if off else"),
+    Fault("byte swap as cut", "alu", "_swapped", "bswap(v, size)", "cast(v, size)"),
+    Fault("pointer moved to the other side", "alu", "pointer_math", "new = _add(ck, ptr, amount)", "new = _sub(ck, ptr, amount)"),
+    Fault("pointer plus an unbounded number", "alu", "_sane", "if val.smin == S64_MIN:", "if False:"),
+    Fault("pointer arithmetic in 32 bits", "alu", "pointer_math", "if not is64:", "if False:"),
+    Fault("pointer arithmetic with the offset lost", "alu", "_add", "return (kind, val, rid, total, extra)", "return (kind, val, rid, off, extra)"),
+    # -- precision, pruning
+    Fault("precision of a size not asked", "helper_call", "Call.arg_size", "self.ck.mark_precise(number)", "pass"),
+    Fault("precision of an offset not asked", "alu", "_binary_reg.step", "ck.mark_precise(s)", "pass"),
+    Fault("precision of a predicted branch not asked", "jump", "compile_jump.step", "if dst[0] == SCALAR:\n                ck.mark_precise(d)", "pass"),
+    Fault("precision does not go through moves", "precision", "_segment", "mask & ~writes | reads", "mask & ~writes"),
+    Fault("precision does not go through sums", "precision", "_segment", "regs[number] = mask | reads", "pass"),
+    Fault("precision does not go through comparisons", "precision", "_segment", "regs[number] = mask | writes", "pass"),
+    Fault("precision does not go through the stack", "precision", "_back_over_load", "wanted.slots[frameno] |= 1 << slot", "pass"),
+    Fault("precision does not go from slots to registers", "precision", "_back_over_store", "wanted.regs[number] |= 1 << insn.src", "pass"),
+    Fault("precision does not go into callees", "precision", "_back_over_exit", "regs[number + 1] |= 1", "pass"),
+    Fault("precision does not go to callers", "precision", "_back_over_call", "regs[number - 1] |= regs[number] & ARGS", "pass"),
+    Fault("precision does not go along links", "precision", "_sync_links", "(wanted.regs if is_reg else wanted.slots)[frameno] |= 1 << number", "pass"),
+    Fault("precision does not go to parents", "precision", "_walk", "changed |= _mark_parent(ck, parent, wanted)\n", "return changed\n"),
+    Fault("precision not carried over from the state that covers", "precision", "propagate", "wanted.regs[number] |= 1 << i", "pass"),
+    Fault("precision not carried over from its slots", "precision", "propagate", "wanted.slots[number] |= 1 << i", "pass"),
+    Fault("precision of what an atomic fetched not asked", "precision", "_fetched", "if ck.mirror or", "if True or"),
+    Fault("precise scalars compared by nothing", "prune", "_frames_equal", "and not precise >> i & 1", ""),
+    Fault("precise spills compared by nothing", "prune", "_stack_safe", "and not precise >> i & 1", ""),
+    Fault("scalars compared the other way round", "prune", "_reg_safe", "leq(old[1], cur[1]) and ids.same_scalar", "leq(cur[1], old[1]) and ids.same_scalar"),
+    Fault("scalar links ignored in comparisons", "prune", "_reg_safe", " and ids.same_scalar(old_id, cur_id)", ""),
+    Fault("distances of links ignored in comparisons", "prune", "_reg_safe", " or old[3] != cur[3]:\n                return False\n            old_id", ":\n                return False\n            old_id"),
+    Fault("packet ranges ignored in comparisons", "prune", "_reg_safe", "elif old[4] > cur[4]:", "elif False:"),
+    Fault("packet ids ignored in comparisons", "prune", "_reg_safe", "old[3] == cur[3] and ids.same(old[2], cur[2]) and leq", "old[3] == cur[3] and leq"),
+    Fault("map value offsets ignored in comparisons", "prune", "_reg_safe", "if old[3] != cur[3] or not leq(old[1], cur[1]):", "if False:"),
+    Fault("which map a value is of ignored in comparisons", "prune", "_reg_safe", "old[4][0] is not cur[4][0] or", ""),
+    Fault("kinds of registers ignored in comparisons", "prune", "_reg_safe", "if kind != cur[0]:\n        return False", "if kind != cur[0]:\n        return True"),
+    Fault("the whole stack ignored in comparisons", "prune", "_frames_equal", "return _stack_safe(ck, old, cur, ids, how)", "return True"),
+    Fault("bytes of the stack ignored in comparisons", "prune", "_slot_safe", "not _bytes_safe(types, other[0], have, uninit_ok)", "False"),
+    Fault("zero bytes compare with anything", "prune", "_byte_safe", "old == cur or", "old == cur or old == ST_ZERO or"),
+    Fault("references ignored in comparisons", "prune", "states_equal", "len(old.refs) != len(cur.refs) or", ""),
+    Fault("sections ignored in comparisons", "prune", "states_equal", " or old.locks != cur.locks", ""),
+    Fault("call chains ignored in comparisons", "prune", "states_equal", "if fold.callsite != fcur.callsite:", "if False:"),
+    Fault("ids of several to one", "ids", "IdMap.same", "if cur in self.back:\n            return False", "pass"),
+    Fault("loop that never ends taken for covered", "prune", "_against_open", "raise Reject(EINVAL)", "return True"),
+    Fault("open loop's states compared as if done", "prune", "visit", "WITHIN if loop else LOOSE", "LOOSE"),
+    Fault("open loop's precision not settled", "loops", "Loops._settle", "changed = True", "pass"),
+    # -- liveness
+    Fault("live slots dropped", "prune", "_clean", "if not alive >> i & 1:", "if True:"),
+    Fault("live slots of callers dropped", "prune", "_clean", "for number, frame in enumerate(st.frames):\n        alive", "for number, frame in list(enumerate(st.frames)):\n        places = places[-1:]\n        alive"),
+    Fault("reads of callees forgotten", "livestack", "LiveStack._tell_outer", "table[callsite] = Marks(read, write)", "table[callsite] = Marks(0, write)"),
+    Fault("later reads forgotten", "livestack", "LiveStack.commit", "marks.may_read |= read", "pass"),
+    Fault("written on one way counts as written", "livestack", "LiveStack.commit", "marks.must_write &= write", "pass"),
+    Fault("write of a part counts as of the whole", "stack", "store", "if size == 8:\n        ck.live_stack", "if True:\n        ck.live_stack"),
+    Fault("what the next round of a callback reads is dropped", "prune", "_clean", "if number < last and ck.cfg.callbacks[pc] == 1:", "if False:"),
+    # -- references
+    Fault("reference not missed at the end", "calls", "exit_step.leave", "if st.refs or any(st.locks):", "if False:"),
+    Fault("reference not missed at a tail call", "helper_call", "Call._special", 'leak(ck, "tail_call")', "pass"),
+    Fault("reference not missed at a classic load", "calls", "compile_ld_abs.load", "if ck.st.refs or any(ck.st.locks):", "if False:"),
+    Fault("copies outlive their reference", "references", "release_reference", "forget(ck, lambda reg: ref_of(reg) == ref)", "pass"),
+    Fault("reference given back twice", "helper_call", "Call._release", "if not any(r.id == ref and r.kind == \"ptr\" for r in ck.st.refs):", "if False:"),
+    Fault("release of what was never taken", "helper_call", "Call._argument", "if not ref_of(reg) and not null:", "if False:"),
+    Fault("casts lose the reference", "helper_call", "Call._result", "ref = self.ref", "ref = 0"),
+    Fault("release at an offset", "helper_call", "Call._offset", "if arg.flags & OBJ_RELEASE and reg[3] and not", "if False and not"),
+    Fault("reference of a kernel function not taken", "kfuncs", "KfuncCall._result", "ck.st.refs = (*ck.st.refs, Ref(\"ptr\", ref, self.pc))", "pass"),
+    # -- callbacks
+    Fault("callback's result not checked", "callbacks", "leave", 'results.require_range(ck, reg, callee.callback_ret, "At callback return")', "pass"),
+    Fault("callback's result may be 2", "callbacks", "push", "(0, 1)", "(0, 2)"),
+    Fault("callback not checked at all", "callbacks", "call", "_push(the_call, setup)", "pass"),
+    Fault("callback's key may be written", "access", "access", "if write:\n            raise Reject(EACCES, f\"write to change key", "if False:\n            raise Reject(EACCES, f\"write to change key"),
+    Fault("callback's first argument a constant", "callbacks", "_setup_loop", "UNKNOWN_REG", "(SCALAR, ZERO, 0, 0, None)"),
+    Fault("callback's value of another map", "callbacks", "_setup_each", "(MAP_VALUE, ZERO, 0, 0, map_reg[4])", "(MAP_VALUE, ZERO, 0, 8, map_reg[4])"),
+    # -- maps
+    Fault("map value: upper bound not checked", "access", "region", "not within(umax + off, size, limit, zero_ok)", "False"),
+    Fault("map value: lower bound not checked", "access", "region", "if smin < 0:", "if False:"),
+    Fault("map value: one byte too many", "access", "within", "off + size <= limit", "off + size <= limit + 1"),
+    Fault("map value: constant offset ignored", "access", "_map_value", "region(ck, regno, reg, reg[3] + off, size", "region(ck, regno, reg, off, size"),
+    Fault("map that is read-only written", "access", "map_permission", "write and flags & F_RDONLY_PROG", "False"),
+    Fault("map given to a helper that cannot take it", "helper_call", "Call._compatible_map", "may_pass(kind, helper, self.ck.req.prog_type)", "True"),
+    Fault("map key too short", "helper_call", "Call.arg_key", "self.memory(number, size, False, False, False)", "self.memory(number, 1, False, False, False)"),
+    Fault("map value of constant content although it may change", "access", "_map_value", "at is not None and use.constant", "at is not None"),
+    # -- atomics
+    Fault("atomic fetch leaves the register as it was", "atomic", "_compile_rmw.step", "ck.regs[result] = UNKNOWN_REG", "pass"),
+    Fault("atomic on the context", "atomic", "_compile_rmw.step", "_no_atomics(ck, d)", "pass"),
+    Fault("atomic writes nothing", "atomic", "_compile_rmw.step", "access.access(ck, pc, d, reg, off, size, True, NO_VALUE, True)", "pass"),
+    Fault("atomic at any offset", "atomic", "_compile_rmw.step", "access.access(ck, pc, d, reg, off, size, False, result, True)\n        access.access(ck, pc, d, reg, off, size, True, NO_VALUE, True)", "access.access(ck, pc, d, reg, off, size, False, result)\n        access.access(ck, pc, d, reg, off, size, True, NO_VALUE)"),
+    Fault("atomic compare-and-exchange without r0", "atomic", "_compile_rmw.step", "_need(ck, 0)", "pass"),
+    Fault("atomic release store of nothing known", "atomic", "_compile_release.step", "_need(ck, s)", "pass"),
+    # -- functions
+    Fault("function's result lost", "calls", "_return", "caller.regs[0] = result", "caller.regs[0] = known(0)"),
+    Fault("function leaves the caller's arguments", "calls", "call_subprog", "for i in range(6):\n        caller.regs[i] = UNINIT", "pass"),
+    Fault("function returns a pointer to its stack", "calls", "_return", "if result[0] == STACK:", "if False:"),
+    Fault("function's callee-saved registers visible", "check", "Checker.enter_frame", "callee.regs[10] = _FPS[depth]", "callee.regs[6:10] = self.regs[6:10]\n        callee.regs[10] = _FPS[depth]"),
+    Fault("global function's arguments not checked", "callbacks", "call_global", "if wrong:", "if False:"),
+    Fault("global function moves no packet", "callbacks", "call_global", "if ck.moves_packet(number):", "if False:"),
+    Fault("global function's memory never null", "callbacks", "global_arguments", "elif arg.nullable:", "elif False:"),
+    Fault("global function not checked", "results", "_check_globals", "if func.verified or not func.called:", "if True:"),
+    Fault("global function returns what the caller had in r0", "callbacks", "call_global", "regs[0] = UNKNOWN_REG", "regs[0] = (SCALAR, ZERO, 0, 0, None)"),
+    Fault("stack of a chain of calls not summed", "results", "check_depth", "depth > MAX_STACK", "False"),
+    Fault("calls clobber nothing", "helper_call", "Call.check", "regs[i] = UNINIT", "pass"),
+    Fault("tail call of a function always comes off", "helper_call", "Call.check", "if row.id == _H.tail_call and len(ck.st.frames) > 1:", "if False:"),
+    Fault("tail call of a function leaves the packet", "calls", "tail_called", "UNKNOWN_REG, True", "UNKNOWN_REG, False"),
+    Fault("classic load ends no function", "calls", "compile_ld_abs.load", "if len(ck.st.frames) == 1:", "if True:"),
+    # -- context, returns
+    Fault("context at an offset", "access", "fixed_offset", "if not fixed_ok and reg[3]:", "if False:"),
+    Fault("context at a variable offset", "access", "fixed_offset", "if reg[1].mask or reg[1].value:", "if False:"),
+    Fault("context written anywhere", "context", "CtxRules._find", "find(self.fields, off, size, write)", "find(self.fields, off, size, False)"),
+    Fault("context's pointers cut", "context", "CtxRules.access", "if reg is not None and sx and reg[0] != SCALAR:", "if False:"),
+    Fault("result out of range", "results", "require_range", "if allowed[0] <= smin and smax <= allowed[1]:", "if smax <= allowed[1]:"),
+    Fault("result of any kind", "results", "check_return", "allowed is not None", "False"),
+    # -- memory that is only read, sizes
+    Fault("read-only memory written", "access", "_mem", "if write and reg[0] & RDONLY:", "if False:"),
+    Fault("read-only memory written by a helper", "helper_call", "Call.memory", "if kind & RDONLY and write:\n                raise Reject(EACCES, f\"R{number} cannot write into {type_name(kind)}\")\n            access.region", "if False:\n                pass\n            access.region"),
+    Fault("size of zero", "helper_call", "Call.arg_size", "if val.umin == 0 and not zero_ok:", "if False:"),
+    Fault("size that may be negative", "helper_call", "Call.arg_size", "if val.smin < 0:", "if False:"),
+    Fault("size by its smallest value", "helper_call", "Call.arg_size", "self.memory(number - 1, val.umax", "self.memory(number - 1, val.umin"),
+    Fault("size without limit", "helper_call", "Call.arg_size", "if val.umax >= MAX_SIZE:", "if False:"),
+    Fault("helper's result bounded by the least size", "helper_call", "Call.arg_size", "self.size_max = val.umax", "self.size_max = val.umin"),
+    Fault("helper's buffer stays what it was", "helper_call", "Call.check", "self._fill_raw(*self.raw)", "pass"),
+    Fault("helper's buffer of known bytes stays known", "stack", "initialised", "if clobber:\n                new", "if False:\n                new"),
+    # -- dynptrs, iterators, locks, sections
+    Fault("dynptr overwritten although it holds a reference", "dynptr", "destroy", "if ref:", "if False:"),
+    Fault("dynptr's slices outlive it", "dynptr", "_wipe", "forget(ck, lambda reg: isinstance", "(lambda *_: None)(ck, lambda reg: isinstance"),
+    Fault("dynptr of any kind", "dynptr", "expect", "if kind is not None and dyn[4].kind != kind:", "if False:"),
+    Fault("dynptr that was never made", "dynptr", "expect", "if at is None or not holds(*at):", "if at is None:"),
+    Fault("dynptr in the middle", "dynptr", "holds", "low[0] == DYN_TYPES == high[0] and low[1] is not None and low[1][4].first", "low[0] == DYN_TYPES"),
+    Fault("dynptr's slice larger than asked", "dynptr", "slice_of", "Slice(size, ref", "Slice(size + 8, ref"),
+    Fault("dynptr not told apart in comparisons", "dynptr", "same_kind", "a.kind == b.kind and", ""),
+    Fault("iterator's end not on the path", "iters", "step", "ck.regs[0] = ZERO_REG", "pass"),
+    Fault("iterator never goes round", "iters", "step", "if it.state == ACTIVE:", "if False:"),
+    Fault("iterator that was never made", "iters", "argument", "not _holds(at[0], at[1], slots, name)", "at[1] >= len(at[0].stack)"),
+    Fault("iterator not destroyed", "iters", "_make", "ck.st.refs = (*ck.st.refs, Ref(\"ptr\", ref, call.pc))", "pass"),
+    Fault("iterator's loop not widened", "iters", "step", "widen(before, onward)", "pass"),
+    Fault("iterator's state ignored in comparisons", "iters", "same", "old[4]._replace(ref=0, depth=0) == cur[4]._replace(ref=0, depth=0) and", ""),
+    Fault("widening forgets what is precise", "widen", "_widened", " or precise", ""),
+    Fault("widening leaves everything", "widen", "_widened", "return UNKNOWN_REG", "return cur"),
+    Fault("widening forgets ids", "widen", "_widened", " and ids.same(old[2], cur[2])", ""),
+    Fault("lock taken twice", "locks", "take", "if held(ck) is not None:", "if False:"),
+    Fault("lock of another value given back", "locks", "give_back", "if lock.id != reg[2] or lock.ptr is not owner:", "if False:"),
+    Fault("helpers under a lock", "locks", "no_helper", "number != HelperId.spin_unlock and", "False and"),
+    Fault("lock not at its place", "locks", "where", "if off != field.off:", "if False:"),
+    Fault("lock touched directly", "check", "Checker.check_special_fields", "if use.fields is not None:", "if False:"),
+    Fault("lock's lookups not told apart", "calls", "map_value_found", "reg[2] if locks.in_value(use) else 0", "0"),
+    Fault("RCU pointers outlive the section", "sections", "enter_or_leave", "change_all(ck, _unprotected)", "pass"),
+    Fault("RCU section left open", "references", "leak", "if ck.st.locks.rcu:", "if False:"),
+    Fault("sleeping function inside of a section", "sections", "enter_or_leave", "elif sleeps:", "elif False:"),
+    Fault("interrupt flag restored out of order", "sections", "_restore", "last is None or last.id != irq.ref", "last is None"),
+    Fault("preemption counted once", "sections", "enter_or_leave", "preempt += 1", "preempt = 1"),
+    # -- the kernel's structures
+    Fault("kernel structure written", "btfptr", "check_access", "check_store(ck, btf, name, type_id, total, size)", "pass"),
+    Fault("untrusted pointers trusted", "btfptr", "trust", "return UNTRUSTED\n    if not (is", "return TRUSTED\n    if not (is"),
+    Fault("pointers read inside of RCU trusted", "btfptr", "trust", "return flags | RCU | MAYBE_NULL", "return flags | TRUSTED"),
+    Fault("null of the kernel's pointers overlooked", "btfptr", "BtfContext._pointer", "flags |= MAYBE_NULL", "pass"),
+    Fault("kptr of another type stored", "kptr", "match", "if fits:\n        return", "return"),
+    Fault("kptr of a reference overwritten by a store", "kptr", "access", "if field.kind in OWNED:", "if False:"),
+    Fault("kptr_xchg gives nothing to give back", "kptr", "result", "ck.st.refs = (*ck.st.refs, Ref(\"ptr\", ref, call.pc))", "pass"),
+    Fault("list without its lock", "graph_calls", "_root", "if not any(r.id == reg[2] and r.ptr == owner for r in held):", "if False:"),
+    Fault("node of another type on a list", "graph_calls", "_node", "if type_id != want.id or btf is not own:", "if False:"),
+]  # fmt: skip
+
+
+def noticed_by(fault: Fault, candidates: Iterable[tuple[str, probes.Probe]], most: int = 1) -> list[str]:
+    """Names of the first probes that see a fault."""
+    out: list[str] = []
+    with injected(fault.module, fault.function, fault.old, fault.new):
+        for name, probe in candidates:
+            if probes.notices(probe):
+                out.append(name)
+                if len(out) == most:
+                    break
+    return out
+
+
+def main(args: list[str]) -> None:
+    silent = 0
+    for fault in FAULTS:
+        if args and args[0] not in fault.title:
+            continue
+        try:
+            found = noticed_by(fault, probes.everything(), 4)
+        except Gone as e:
+            print(f"GONE {fault.title}: {e}", flush=True)
+            continue
+        silent += not found
+        print(f"{'HOLE' if not found else 'seen'} {fault.title}: {', '.join(found)}", flush=True)
+    print(f"{silent} of {len(FAULTS)} faults are seen by nothing")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
