@@ -193,3 +193,10 @@ def test_map_shapes_are_linux(calls: Calls, map_type: MapType) -> None:
     finally:
         if inner:
             calls.close(inner)
+
+
+@pytest.mark.parametrize("prog_type", ASKED, ids=lambda t: t.name)
+def test_classic_packet_loads_by_type_are_linux(calls: Calls, prog_type: ProgType) -> None:
+    flags = SLEEPABLE if PROGS[prog_type].must_sleep else 0
+    log = load_log(calls, "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 1\nexit", prog_type, attach_types(prog_type)[0], flags)
+    assert ("not allowed for this program type" not in log) == PROGS[prog_type].ld_abs

@@ -25,6 +25,7 @@ FILTER: Final = 1
 TC: Final = 3
 XDP: Final = 6
 CGROUP_SKB: Final = 8
+CGROUP_SKB: Final = 8
 SOCK_ADDR: Final = 18
 
 _LOOKUP: Final = """
@@ -192,6 +193,7 @@ CASES: Final[list[tuple[str, int, str]]] = [
     ("ld-abs", FILTER, "r6 = r1\nr0 = *(u32 *)skb[0]\nexit"),
     ("ld-abs-no-ctx", FILTER, "r6 = 0\nr0 = *(u32 *)skb[0]\nexit"),
     ("ld-abs-xdp", XDP, "r6 = r1\nr0 = *(u32 *)skb[0]\nexit"),
+    ("ld-abs-cgroup", CGROUP_SKB, "r6 = r1\nr0 = *(u8 *)skb[0]\nr0 = 1\nexit"),
     # atomics
     ("atomic-add", FILTER, "*(u64 *)(r10 -8) = 1\nr1 = 2\nlock *(u64 *)(r10 -8) += r1\nr0 = *(u64 *)(r10 -8)\nexit"),
     ("atomic-ctx", FILTER, "r2 = 1\nlock *(u64 *)(r1 +48) += r2\nr0 = 0\nexit"),

@@ -18,7 +18,6 @@ from userbpf.abi import consts as c
 from userbpf.abi.enums import AttachType, HelperId, MapType, ProgType
 
 Status = Literal["run", "typed", "absent"]
-Lookup = Literal["value", "map", "xdp_sock", "sock", "none"]
 
 ENOTSUPP: Final = 524  # Linux's own, not in errno.h
 U32_MAX: Final = (1 << 32) - 1
@@ -76,9 +75,8 @@ class MapRow:
     `flag_errno`: errno of a certain flag where it is not EINVAL. `pow2_pages`: max_entries is a power of two and a
     multiple of the page size. `extra_max`: largest map_extra; `value_first`: a value that is too big is told before
     anything else, or than all but a wrong key. `needs_btf`: key and value types must be given.
-    `lookup`: what bpf_map_lookup_elem gives a program. `direct_value`: lddw may take the address of the value
-    (ARRAY: max_entries 1, ARENA), `mmap` that user space may map it. `owned`: the first program that uses it fixes
-    the program type. `sleepable`: programs that sleep may use it.
+    `owned`: the first program that uses it fixes the program type. `sleepable`: programs that sleep may use it. Which
+    fields of the kernel's own (locks, timers ...) values may have stands in `verifier.fields`.
     """
 
     map_type: MapType
@@ -97,14 +95,8 @@ class MapRow:
     needs_inner: bool = False
     percpu: bool = False
     helpers: frozenset[HelperId] | None = None
-    lookup: Lookup = "value"
-    direct_value: bool = False
-    mmap: bool = False
     owned: bool = False
     sleepable: bool = False
-    spin_lock: bool = False
-    timer: bool = False
-    kptr: bool = False
     for_each: bool = False
     status: Status = "typed"
     errno: int = 0  # what BPF_MAP_CREATE answers where absent
@@ -135,9 +127,6 @@ _ROWS: Final = (
         key=HASH_KEY,
         flags=_HASH | _NUMA,
         sleepable=True,
-        spin_lock=True,
-        timer=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -145,12 +134,7 @@ _ROWS: Final = (
         _T.ARRAY,
         value=Bounds(1, (1 << 31) - 1, too_big=E2BIG),
         flags=_ACCESS | _NUMA | c.BPF_F_MMAPABLE | c.BPF_F_INNER_MAP,
-        direct_value=True,
-        mmap=True,
         sleepable=True,
-        spin_lock=True,
-        timer=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -159,7 +143,6 @@ _ROWS: Final = (
         value=FD,
         flags=_RDWR | _NUMA,
         helpers=_h("tail_call"),
-        lookup="none",
         owned=True,
         status="run",
     ),
@@ -168,7 +151,6 @@ _ROWS: Final = (
         value=FD,
         flags=_RDWR | _NUMA | c.BPF_F_PRESERVE_ELEMS,
         helpers=_PERF_HELPERS,
-        lookup="none",
         status="run",
     ),
     MapRow(
@@ -178,7 +160,6 @@ _ROWS: Final = (
         flags=_HASH,
         percpu=True,
         sleepable=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -188,7 +169,6 @@ _ROWS: Final = (
         flags=_ACCESS,
         percpu=True,
         sleepable=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -199,17 +179,14 @@ _ROWS: Final = (
         build_ids=Bounds(32, 127 * 32, 32),
         flags=_RDWR | _NUMA | c.BPF_F_STACK_BUILD_ID,
         helpers=_h("get_stackid"),
-        lookup="none",
     ),
-    MapRow(_T.CGROUP_ARRAY, value=FD, flags=_RDWR | _NUMA, helpers=_CGROUP_HELPERS, lookup="none"),
+    MapRow(_T.CGROUP_ARRAY, value=FD, flags=_RDWR | _NUMA, helpers=_CGROUP_HELPERS),
     MapRow(
         _T.LRU_HASH,
         key=HASH_KEY,
         flags=_LRU | _NUMA,
         flag_errno=((c.BPF_F_NO_PREALLOC, ENOTSUPP),),
         sleepable=True,
-        timer=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -221,7 +198,6 @@ _ROWS: Final = (
         flag_errno=((c.BPF_F_NO_PREALLOC, ENOTSUPP),),
         percpu=True,
         sleepable=True,
-        kptr=True,
         for_each=True,
         status="run",
     ),
@@ -240,7 +216,6 @@ _ROWS: Final = (
         flags=_RDWR | _NUMA,
         needs_inner=True,
         helpers=_h("map_lookup_elem"),
-        lookup="map",
         sleepable=True,
         status="run",
     ),
@@ -251,7 +226,6 @@ _ROWS: Final = (
         flags=_HASH | _NUMA,
         needs_inner=True,
         helpers=_h("map_lookup_elem"),
-        lookup="map",
         sleepable=True,
         status="run",
     ),
@@ -264,25 +238,23 @@ _ROWS: Final = (
         owned=True,
         status="run",
     ),
-    MapRow(_T.SOCKMAP, value=FD_OR_STRUCT, flags=_RDWR | _NUMA, helpers=_SOCKMAP_HELPERS, lookup="sock"),
+    MapRow(_T.SOCKMAP, value=FD_OR_STRUCT, flags=_RDWR | _NUMA, helpers=_SOCKMAP_HELPERS),
     MapRow(
         _T.CPUMAP,
         value=FD_OR_STRUCT,
         entries=Bounds(1, NR_CPUS, too_big=E2BIG),
         flags=_NUMA,
         helpers=_h("redirect_map"),
-        lookup="none",
         owned=True,
         status="run",
     ),
-    MapRow(_T.XSKMAP, value=FD, flags=_RDWR | _NUMA, helpers=_DEV_HELPERS, lookup="xdp_sock", status="run"),
+    MapRow(_T.XSKMAP, value=FD, flags=_RDWR | _NUMA, helpers=_DEV_HELPERS, status="run"),
     MapRow(
         _T.SOCKHASH,
         key=Bounds(1, 512, too_big=E2BIG),
         value=FD_OR_STRUCT,
         flags=_RDWR | _NUMA,
         helpers=_SOCKHASH_HELPERS,
-        lookup="sock",
     ),
     MapRow(
         _T.CGROUP_STORAGE,
@@ -292,8 +264,6 @@ _ROWS: Final = (
         entries=NONE,
         flags=_ACCESS | _NUMA,
         helpers=_h("get_local_storage"),
-        lookup="none",
-        spin_lock=True,
         status="run",
     ),
     MapRow(
@@ -301,7 +271,6 @@ _ROWS: Final = (
         value=FD_OR_STRUCT,
         flags=_ACCESS | _NUMA,
         helpers=_h("sk_select_reuseport"),
-        lookup="none",
     ),
     MapRow(
         _T.PERCPU_CGROUP_STORAGE,
@@ -312,7 +281,6 @@ _ROWS: Final = (
         flags=_ACCESS | _NUMA,
         percpu=True,
         helpers=_h("get_local_storage"),
-        lookup="none",
         status="run",
     ),
     MapRow(
@@ -320,7 +288,6 @@ _ROWS: Final = (
         key=NONE,
         flags=_ACCESS | _NUMA,
         helpers=_QUEUE_HELPERS,
-        lookup="none",
         sleepable=True,
         status="run",
     ),
@@ -329,7 +296,6 @@ _ROWS: Final = (
         key=NONE,
         flags=_ACCESS | _NUMA,
         helpers=_QUEUE_HELPERS,
-        lookup="none",
         sleepable=True,
         status="run",
     ),
@@ -341,10 +307,7 @@ _ROWS: Final = (
         required=c.BPF_F_NO_PREALLOC,
         needs_btf=True,
         helpers=_h("sk_storage_get sk_storage_delete kptr_xchg"),
-        lookup="none",
         sleepable=True,
-        spin_lock=True,
-        kptr=True,
     ),
     MapRow(
         _T.DEVMAP_HASH,
@@ -354,7 +317,7 @@ _ROWS: Final = (
         helpers=_DEV_HELPERS,
         status="run",
     ),
-    MapRow(_T.STRUCT_OPS, entries=Bounds(1, 1), flags=c.BPF_F_LINK | c.BPF_F_VTYPE_BTF_OBJ_FD, lookup="none"),
+    MapRow(_T.STRUCT_OPS, entries=Bounds(1, 1), flags=c.BPF_F_LINK | c.BPF_F_VTYPE_BTF_OBJ_FD),
     MapRow(
         _T.RINGBUF,
         key=NONE,
@@ -363,8 +326,6 @@ _ROWS: Final = (
         flags=_NUMA,
         pow2_pages=True,
         helpers=_RINGBUF_HELPERS,
-        lookup="none",
-        mmap=True,
         sleepable=True,
         status="run",
     ),
@@ -376,10 +337,7 @@ _ROWS: Final = (
         required=c.BPF_F_NO_PREALLOC,
         needs_btf=True,
         helpers=_h("inode_storage_get inode_storage_delete kptr_xchg"),
-        lookup="none",
         sleepable=True,
-        spin_lock=True,
-        kptr=True,
     ),
     MapRow(
         _T.TASK_STORAGE,
@@ -389,10 +347,7 @@ _ROWS: Final = (
         required=c.BPF_F_NO_PREALLOC,
         needs_btf=True,
         helpers=_h("task_storage_get task_storage_delete kptr_xchg"),
-        lookup="none",
         sleepable=True,
-        spin_lock=True,
-        kptr=True,
     ),
     # map_extra: number of hash functions, 0 is 5
     MapRow(
@@ -403,7 +358,6 @@ _ROWS: Final = (
         flags=_ACCESS | _NUMA | c.BPF_F_ZERO_SEED,
         extra_max=15,
         helpers=_h("map_peek_elem map_push_elem"),
-        lookup="none",
         status="run",
     ),
     MapRow(
@@ -414,8 +368,6 @@ _ROWS: Final = (
         flags=_NUMA,
         pow2_pages=True,
         helpers=_h("user_ringbuf_drain"),
-        lookup="none",
-        mmap=True,
         sleepable=True,
         status="run",
     ),
@@ -427,10 +379,7 @@ _ROWS: Final = (
         required=c.BPF_F_NO_PREALLOC,
         needs_btf=True,
         helpers=_h("cgrp_storage_get cgrp_storage_delete kptr_xchg"),
-        lookup="none",
         sleepable=True,
-        spin_lock=True,
-        kptr=True,
     ),
     # max_entries counts pages; map_extra is the user address, page aligned
     MapRow(
@@ -441,9 +390,6 @@ _ROWS: Final = (
         flags=c.BPF_F_MMAPABLE | c.BPF_F_SEGV_ON_FAULT | c.BPF_F_NO_USER_CONV,
         required=c.BPF_F_MMAPABLE,
         extra_max=(1 << 64) - 1,
-        lookup="none",
-        direct_value=True,
-        mmap=True,
         sleepable=True,
     ),
 )

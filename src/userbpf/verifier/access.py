@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userbpf.spec.limits import BPF_MAX_VAR_OFF
 from userbpf.verifier import btfptr, fields, kptr, stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
-from userbpf.verifier.domain import Val, cast, const, number_text, sext
+from userbpf.verifier.domain import S64_MIN, Val, cast, const, number_text, sext
 from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
@@ -46,9 +47,7 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.maps import MapUse
 
-MAX_VAR_OFF: Final = 1 << 29
 PACKET_SKEW: Final = 2  # a packet begins so many bytes behind an aligned address, so that the IP header is aligned
-S64_MIN: Final = -(1 << 63)
 FLOW_KEYS_SIZE: Final = 56
 F_RDONLY_PROG: Final = 1 << 7
 F_WRONLY_PROG: Final = 1 << 8
@@ -186,7 +185,7 @@ def region(ck: Checker, regno: int, reg: Reg, off: int, size: int, limit: int, z
         _outside(ck, regno, reg, smin + off, size, limit)
         raise Reject(EACCES, f"R{regno} min value is outside of the allowed memory range")
     umax = val.umax
-    if umax >= MAX_VAR_OFF:
+    if umax >= BPF_MAX_VAR_OFF:
         raise Reject(EACCES, f"R{regno} unbounded memory access, make sure to bounds check any such access")
     if not within(umax + off, size, limit, zero_ok):
         _outside(ck, regno, reg, umax + off, size, limit)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from userbpf.spec.limits import BPF_MAX_VAR_OFF
 from userbpf.verifier.domain import (
     ADD,
     AND,
@@ -21,6 +22,7 @@ from userbpf.verifier.domain import (
     MUL,
     NEG,
     OR,
+    S64_MIN,
     SDIV,
     SMOD,
     SUB,
@@ -79,8 +81,6 @@ if TYPE_CHECKING:
 
 Step = Callable[["Checker"], int]
 
-MAX_VAR_OFF: Final = 1 << 29
-S64_MIN: Final = -(1 << 63)
 _OPS: Final = {
     0x00: "+=", 0x10: "-=", 0x20: "*=", 0x30: "/=", 0x40: "|=", 0x50: "&=", 0x60: "<<=", 0x70: ">>=",
     0x80: "neg", 0x90: "%=", 0xA0: "^=", 0xB0: "=", 0xC0: "s>>=", 0xD0: "endian",
@@ -424,13 +424,13 @@ def _sane(is_known: bool, val: Val, off: int, kind: int, moved: bool = False) ->
     fixed = val.mask == 0
     if fixed:
         value = s64(val.value)
-        if not -MAX_VAR_OFF < value < MAX_VAR_OFF:
+        if not -BPF_MAX_VAR_OFF < value < BPF_MAX_VAR_OFF:
             raise Reject(EINVAL, f"math between {name} pointer and {value} is not allowed")
-    if not -MAX_VAR_OFF < off < MAX_VAR_OFF:
+    if not -BPF_MAX_VAR_OFF < off < BPF_MAX_VAR_OFF:
         raise Reject(EINVAL, f"{name} pointer offset {off} is not allowed")
     if val.smin == S64_MIN:
         raise Reject(EINVAL, f"math between {name} pointer and register with unbounded min value is not allowed")
-    if not -MAX_VAR_OFF < val.smin < MAX_VAR_OFF:
+    if not -BPF_MAX_VAR_OFF < val.smin < BPF_MAX_VAR_OFF:
         raise Reject(EINVAL, f"value {val.smin} makes {name} pointer be out of bounds")
 
 

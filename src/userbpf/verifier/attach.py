@@ -15,6 +15,8 @@ from userbpf.btf import Array, Btf, Composite, Enum, Func, FuncProto, Int, Param
 from userbpf.errors import BtfError
 from userbpf.spec import hooks
 from userbpf.spec.btf_rules import ITERATOR_ONLY, ITERATORS, RAW_TP_NULL, STRUCT_OPS, StructOps
+from userbpf.spec.limits import MAX_BPF_FUNC_ARGS
+from userbpf.spec.progs import PROGS
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 ENOENT: Final = 2
 ENOTSUPP: Final = 524
 F_SLEEPABLE: Final = 1 << 4
-MAX_ARGS: Final = 12
 MAX_ERRNO: Final = 4095
 TARGETED: Final = frozenset((ProgType.TRACING, ProgType.LSM, ProgType.STRUCT_OPS, ProgType.EXT))
 _A: Final = AttachType
@@ -59,7 +60,7 @@ class Target:
 def check(ck: Checker) -> Target | None:
     """Refuses what cannot be attached; None for types that have no target."""
     req = ck.req
-    if req.prog_type == ProgType.SYSCALL:
+    if PROGS[req.prog_type].must_sleep:
         if req.prog_flags & F_SLEEPABLE:
             return None  # one may call it as it likes
         raise Reject(EINVAL, "Syscall programs can only be sleepable")
@@ -297,7 +298,7 @@ def _sleeps(name: str) -> bool:
 
 def trampoline(btf: Btf, name: str, proto: FuncProto) -> None:
     """A function is entered through a trampoline: few arguments, each of a type that fits in registers."""
-    if len(proto.params) > MAX_ARGS:
+    if len(proto.params) > MAX_BPF_FUNC_ARGS:
         raise Reject(EINVAL, f"The function {name} has {len(proto.params)} arguments. Too many.")
     result = btf.resolve(proto.type)
     if not isinstance(result, (Void, Ptr, Int, Enum)) or (isinstance(result, (Int, Enum)) and result.size > 8):

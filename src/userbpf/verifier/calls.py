@@ -144,7 +144,7 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
     """The classic packet loads: R6 is the context, R0 the result, out of bounds ends the program."""
     code, dst, src, off, _ = insn
     mode = code & 0xE0
-    if ck.req.prog_type not in (ProgType.SOCKET_FILTER, ProgType.SCHED_CLS, ProgType.SCHED_ACT, ProgType.CGROUP_SKB):
+    if not PROGS[ck.req.prog_type].ld_abs:
         raise Reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
     if dst or off or code & 0x18 == 0x18 or (mode == 0x20 and src):
         raise Reject(EINVAL, "BPF_LD_[ABS|IND] uses reserved fields")

@@ -17,6 +17,7 @@ from typing import Final
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
+from userbpf.spec.limits import MAX_CALL_FRAMES
 from userbpf.spec.profiles import profile
 from userbpf.verifier import (
     access,
@@ -84,7 +85,7 @@ _ALL: Final = -1
 Step = Callable[["Checker"], int]
 
 _FP: Final[Reg] = (STACK, ZERO, 0, 0, 0)
-_FPS: Final[tuple[Reg, ...]] = tuple((STACK, ZERO, 0, 0, n) for n in range(depth.MAX_FRAMES))
+_FPS: Final[tuple[Reg, ...]] = tuple((STACK, ZERO, 0, 0, n) for n in range(MAX_CALL_FRAMES))
 
 
 class Pushed:
@@ -604,7 +605,7 @@ class Checker:
     def enter_frame(self, callsite: int, number: int) -> Frame:
         """A fresh frame for a subprogram that is called at `callsite`."""
         frameno = len(self.st.frames)
-        if frameno >= depth.MAX_FRAMES:
+        if frameno >= MAX_CALL_FRAMES:
             raise Reject(E2BIG, f"the call stack of {frameno + 1} frames is too deep")
         callee = Frame(callsite, frameno, number)
         callee.regs[10] = _FPS[frameno]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import AttachType, HelperId, ProgType
 from userbpf.isa.insn import Insn
 from userbpf.spec.helpers import HELPERS
+from userbpf.spec.limits import MAX_BPF_STACK, MAX_CALL_FRAMES
 from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC
 from userbpf.verifier.reject import E2BIG, EACCES, Reject
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.state import Frame
 
-MAX_STACK: Final = 512
-MAX_FRAMES: Final = 8
 MAX_BEFORE_TAIL_CALL: Final = 256
 SPILL: Final = 0x7B  # *(u64 *)(dst + off) = src
 FILL: Final = 0x79
@@ -47,7 +46,7 @@ class Fastcall:
 
     def touch(self, pc: int, frame: Frame, low: int) -> None:
         """An access at `low` in a frame: any but the patterns' own below the floor ends the contract."""
-        if pc not in self.pcs and low < self.floors.get(frame.subprog, -MAX_STACK):
+        if pc not in self.pcs and low < self.floors.get(frame.subprog, -MAX_BPF_STACK):
             del self.floors[frame.subprog]
 
 
@@ -148,8 +147,8 @@ def check_depth(ck: Checker) -> None:
             continue
         seen.add(here)
         number, depth, frames = here
-        if frames > MAX_FRAMES:
-            raise Reject(E2BIG, f"the call stack of {MAX_FRAMES} frames is too deep !")
+        if frames > MAX_CALL_FRAMES:
+            raise Reject(E2BIG, f"the call stack of {MAX_CALL_FRAMES} frames is too deep !")
         if number and number in tails and depth >= MAX_BEFORE_TAIL_CALL:
             # what is jumped to gets a whole stack, on top of that of the callers
             raise Reject(
@@ -158,7 +157,7 @@ def check_depth(ck: Checker) -> None:
             )
         if not private:
             depth += depth_of(ck, number) + 15 & ~15
-        if depth > MAX_STACK:
+        if depth > MAX_BPF_STACK:
             raise Reject(EACCES, f"combined stack size of {frames} calls is {depth}. Too large")
         todo += [(callee, depth, frames + 1) for callee in reversed(calls[number])]
 

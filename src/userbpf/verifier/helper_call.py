@@ -25,6 +25,7 @@ from userbpf.spec.argtypes import (
     RetBase,
 )
 from userbpf.spec.helpers import HELPERS, HelperRow
+from userbpf.spec.limits import BPF_MAX_VAR_SIZ
 from userbpf.spec.maps import may_pass
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import access, attach, btfargs, btfptr, callbacks, dynptr, kptr, locks, sections, stack, timers
@@ -78,7 +79,6 @@ from userbpf.verifier.state import Ref
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
-MAX_SIZE: Final = 1 << 29
 _H = HelperId
 _MAP_WRITERS: Final = frozenset((_H.map_update_elem, _H.map_delete_elem, _H.map_push_elem, _H.map_pop_elem))
 _ELIDE: Final = (MapType.ARRAY, MapType.PERCPU_ARRAY)
@@ -548,7 +548,7 @@ class Call:
             raise Reject(EACCES, f"R{number} min value is negative, either use unsigned or 'var &= const'")
         if val.umin == 0 and not zero_ok:
             raise Reject(EACCES, f"R{number} invalid zero-sized read: u64=[{val.umin},{val.umax}]")
-        if val.umax >= MAX_SIZE:
+        if val.umax >= BPF_MAX_VAR_SIZ:
             raise Reject(
                 EACCES,
                 f"R{number} unbounded memory access, use 'var &= const' or 'if (var < const)'",

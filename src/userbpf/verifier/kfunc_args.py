@@ -12,6 +12,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.btf import Array, Btf, Composite, Enum, FuncProto, Int, Param, Ptr, Struct, Type, Void
 from userbpf.errors import BtfError
 from userbpf.spec.helpers import HELPERS
+from userbpf.spec.limits import BPF_MAX_VAR_SIZ, MAX_BPF_FUNC_REG_ARGS
 from userbpf.verifier import access, callbacks, dynptr
 from userbpf.verifier.attach import kind_text
 from userbpf.verifier.btf_info import CTX_STRUCT
@@ -56,10 +57,8 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.kfuncs import KfuncCall
 
-MAX_ARGS: Final = 5
 PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 MAX_DEPTH: Final = 3
-MAX_SIZE: Final = 1 << 29
 _STRUCT_OF: Final = {MAP_PTR: "bpf_map", SOCKET: "sock", SOCK_COMMON: "sock_common", TCP_SOCK: "tcp_sock"}
 # structures that are what a program sees of another one
 _PROJECTIONS: Final = {("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff"), ("bpf_dynptr", "bpf_dynptr_kern")}
@@ -77,8 +76,8 @@ _OWNED: Final = ("__alloc", "__refcounted_kptr", "__irq_flag")
 def check(call: KfuncCall) -> None:
     """Every argument; then what a releasing function must have got."""
     params = call.kfunc.params
-    if len(params) > MAX_ARGS:
-        raise Reject(EINVAL, f"Function {call.kfunc.name} has {len(params)} > {MAX_ARGS} args")
+    if len(params) > MAX_BPF_FUNC_REG_ARGS:
+        raise Reject(EINVAL, f"Function {call.kfunc.name} has {len(params)} > {MAX_BPF_FUNC_REG_ARGS} args")
     number = 0
     while number < len(params):
         number = _argument(call, number)
@@ -372,7 +371,7 @@ def _sized(call: KfuncCall, number: int) -> None:
         for write in (False, True):
             if val.smin < 0:
                 raise Reject(EACCES, f"R{regno} min value is negative, either use unsigned or 'var &= const'")
-            if val.umax >= MAX_SIZE:
+            if val.umax >= BPF_MAX_VAR_SIZ:
                 raise Reject(EACCES, f"R{regno} unbounded memory access, use 'var &= const' or 'if (var < const)'")
             _access(call, regno - 1, val.umax, write, True)
             ck.mark_precise(regno)

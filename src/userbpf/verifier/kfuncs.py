@@ -15,6 +15,7 @@ from userbpf.abi.enums import AttachType
 from userbpf.btf import Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Type, Void
 from userbpf.errors import BtfError
 from userbpf.spec.kfuncs import KFUNCS, KfuncRow
+from userbpf.spec.limits import MAX_KFUNC_DESCS
 from userbpf.verifier import attach, iters, kfunc_args, locks, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
@@ -50,8 +51,6 @@ ATTACHED_AS: Final[dict[str, frozenset[int]]] = {
 }
 # nothing of their meaning is in the prototype
 NEEDS_MORE: Final = frozenset({"bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_throw"})
-MAX_KFUNCS: Final = 256
-MAX_ARGS: Final = 5
 CALL_CODE: Final = 0x85
 
 
@@ -239,7 +238,7 @@ def _add(ck: Checker, insn: Insn) -> None:
             raise Reject(EINVAL, "cannot call kernel function from non-GPL compatible program")
     if (not insn.imm and not insn.off) or key in ck.kfuncs:
         return
-    if len(ck.kfuncs) >= MAX_KFUNCS:
+    if len(ck.kfuncs) >= MAX_KFUNC_DESCS:
         raise Reject(E2BIG, "too many different kernel function calls")
     if insn.off:
         if insn.off > 0 and not ck.req.fd_array:

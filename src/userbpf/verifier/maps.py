@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
+from userbpf.spec.limits import MAX_USED_MAPS
 from userbpf.spec.maps import MAPS
 from userbpf.verifier import btfargs, fields
 from userbpf.verifier.api import MapShape
@@ -18,7 +19,6 @@ from userbpf.verifier.reject import E2BIG, EINVAL, Reject
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
-MAX_USED_MAPS: Final = 64
 F_RDONLY_PROG: Final = 1 << 7
 ENOTSUPP: Final = 524
 

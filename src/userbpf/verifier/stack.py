@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userbpf.spec.limits import BPF_MAX_VAR_OFF, MAX_BPF_STACK
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.domain import cast, sext
 from userbpf.verifier.regs import (
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.state import Frame
 
-MAX_STACK: Final = 512
-MAX_VAR_OFF: Final = 1 << 29
 
 READ: Final = "read from"
 WRITE: Final = "write to"
@@ -85,7 +84,7 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
         high = low + size
         text = f"invalid {what} stack R{regno} off={low} size={size}"
     else:
-        if val.smax >= MAX_VAR_OFF or val.smin <= -MAX_VAR_OFF:
+        if val.smax >= BPF_MAX_VAR_OFF or val.smin <= -BPF_MAX_VAR_OFF:
             raise Reject(EACCES, f"invalid unbounded variable-offset {what} stack R{regno}")
         low = reg[3] + val.smin + off
         high = reg[3] + val.smax + off + size
@@ -94,7 +93,7 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
             f"var_off=({val.value:#x}; {val.mask:#x}) off={reg[3] + off} size={size}"
         )
     frame = ck.st.frames[reg[4]]
-    if low < -MAX_STACK or low >= 0:
+    if low < -MAX_BPF_STACK or low >= 0:
         raise Reject(EACCES, text)
     if high > 0:
         raise Reject(EINVAL, text)
