@@ -262,7 +262,7 @@ class Scene:
     ) -> tuple[int, list[str], int]:
         """errno, log lines, fd (-1 unless kept)."""
         if self.calls.name == "user" and any(not runs(name) for _, name in _MAP.findall(text)):
-            return *self._verify(prog_type, text, level, more.get("prog_flags", 0)), -1
+            return *self._verify(prog_type, text, level, more), -1
         insns = self.insns(text)
         starts = find_subprogs(insns)
         funcs = struct.pack("<II", 0, self.types["main"])
@@ -283,7 +283,7 @@ class Scene:
             fd = -1
         return 0, lines(log.text), fd
 
-    def _verify(self, prog_type: int, text: str, level: int, flags: int) -> tuple[int, list[str]]:
+    def _verify(self, prog_type: int, text: str, level: int, more: dict[str, Any]) -> tuple[int, list[str]]:
         """The verifier by itself, where a map's type is known but cannot be made."""
         names = sorted({name for _, name in _MAP.findall(text)})
         text = _MAP.sub(lambda m: f"{m[1]} {names.index(m[2])}", text)
@@ -291,7 +291,9 @@ class Scene:
         insns = list(assemble(text))
         btf = Btf.parse(self.types.builder.encode())
         funcs = [(0, self.types["main"]), *((start, self.types["cb"]) for start in find_subprogs(insns)[1:])]
-        request = VerifyRequest(insns, ProgType(prog_type), log_level=level, prog_flags=flags, btf=btf, func_info=funcs)
+        request = VerifyRequest(insns, ProgType(prog_type), log_level=level, btf=btf, func_info=funcs)
+        for name, value in more.items():
+            setattr(request, name, value)
         request.resolve_map = shapes.__getitem__
         assert self.calls.kernel is not None
         request.vmlinux = self.calls.kernel.vmlinux

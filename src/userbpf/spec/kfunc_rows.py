@@ -109,7 +109,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
         iter_new int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end);
         iter_next,ret_null int *bpf_iter_num_next(struct bpf_iter_num *it);
         iter_destroy void bpf_iter_task_destroy(struct bpf_iter_task *it);
-        rcu_protected,iter_new int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task__nullable,
+        trusted,rcu_protected,iter_new int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task__nullable,
             unsigned int flags);
         iter_next,ret_null struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it);
         iter_destroy void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it);

@@ -26,6 +26,7 @@ from userbpf.verifier.regs import (
     ZERO,
     Reg,
     Slot,
+    ref_of,
 )
 from userbpf.verifier.reject import EINVAL, Reject
 from userbpf.verifier.state import Frame, Ref
@@ -166,8 +167,16 @@ def may_release(ck: Checker, regno: int) -> None:
     if reg[0] != STACK:
         raise Reject(EINVAL, "cannot release unowned const bpf_dynptr")
     at = place(ck, reg)
-    if at is None or not holds(*at) or not found(ck, reg)[4].ref:
+    if at is None or not _reference_at(*at):
         raise Reject(EINVAL, f"arg {regno} is an unacquired reference")
+
+
+def _reference_at(frame: Frame, slot: int) -> int:
+    """The reference that hangs on a slot: of a dynptr, or of whatever else lies there."""
+    spill = frame.stack[slot][1] if 0 <= slot < len(frame.stack) else None
+    if spill is None:
+        return 0
+    return int(getattr(spill[4], "ref", 0)) or ref_of(spill)
 
 
 def release(ck: Checker, regno: int) -> None:

@@ -13,7 +13,7 @@ from userbpf.errors import BtfError
 from userbpf.verifier import fields, graph, kfunc_args, kfuncs, locks
 from userbpf.verifier.jump import map_regs
 from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, MAP_VALUE, MAYBE_NULL, PERCPU, RCU, ZERO, Reg, ref_of
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.reject import EFAULT, EINVAL, Reject
 from userbpf.verifier.state import Frame, Ref
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def new(call: KfuncCall) -> bool:
     if btf is None:
         raise Reject(EINVAL, "bpf_obj_new/bpf_percpu_obj_new requires prog BTF")
     type_id = call.constant or 0
+    if type_id >> 32:
+        raise Reject(EINVAL, "local type ID argument must be in range [0, U32_MAX]")
     try:
-        t = btf.by_id(type_id) if type_id < 1 << 32 else None
+        t = btf.by_id(type_id)
     except (BtfError, IndexError, KeyError):
         t = None
     if not isinstance(t, Struct):
@@ -83,7 +85,6 @@ def _acquired(call: KfuncCall, btf: Btf, type_id: int, off: int, flags: int, nul
 
 def _alloc(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     """The object that bpf_obj_drop_impl or bpf_percpu_obj_drop_impl gets."""
-    _trusted(call, number, reg)
     percpu = "percpu" in call.kfunc.name
     if reg[0] == OWNED and percpu:
         raise Reject(EINVAL, f"arg#{number} expected for bpf_obj_drop_impl()")
@@ -95,26 +96,14 @@ def _alloc(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
         raise Reject(EINVAL, "allocated object must be referenced")
 
 
-def _trusted(call: KfuncCall, number: int, reg: Reg) -> None:
-    from userbpf.verifier.btfptr import is_trusted
-
-    regno = number + 1
-    if reg[0] & 0xFF != BTF_ID or not is_trusted(reg):
-        if call.kfunc.has("rcu"):
-            if not reg[0] & RCU:
-                raise Reject(EINVAL, f"R{regno} must be a rcu pointer")
-        else:
-            raise Reject(EINVAL, f"R{regno} must be referenced or trusted")
-    if call.release == regno and reg[3]:
-        raise Reject(EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc")
-
-
 def _counted(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     """The object that bpf_refcount_acquire_impl gets."""
     if reg[0] & 0xFF != BTF_ID or not reg[0] & ALLOC:
         raise Reject(EINVAL, f"arg#{number} is neither owning or non-owning ref")
     record = graph.record_of(call.ck, reg)
-    if record is None or fields.REFCOUNT not in record.kinds:
+    if record is None:
+        raise Reject(EFAULT, "verifier bug: Couldn't find btf_record")
+    if fields.REFCOUNT not in record.kinds:
         raise Reject(EINVAL, f"arg#{number} doesn't point to a type with bpf_refcount field")
     call.object = reg
 

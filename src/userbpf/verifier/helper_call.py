@@ -272,7 +272,7 @@ class Call:
         """Register `number` points at `size` bytes that the helper reads or writes."""
         ck = self.ck
         reg = ck.regs[number]
-        kind = reg[0]
+        kind = reg[0] & ~MAYBE_NULL  # where the row takes NULL, a pointer that may be NULL is as good
         base = kind & BASE_MASK
         if kind == STACK:
             if size == 0 and not zero_ok:
@@ -288,7 +288,7 @@ class Call:
             access.map_permission(reg[4][0], reg[3], size, write)
             access.region(ck, number, reg, reg[3], size, reg[4][0].shape.value_size, zero_ok)
             ck.check_special_fields(reg[4][0], number, reg, 0, size, True)
-        elif base == MEM and not kind & MAYBE_NULL:
+        elif base == MEM:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
             access.region(ck, number, reg, reg[3], size, reg[4][0], zero_ok)
@@ -296,14 +296,14 @@ class Call:
             self._context_memory(number, reg, size, write, zero_ok)
         elif base == BTF_ID:
             btfptr.check_access(ck, -1, number, reg, 0, size, write, -1, False)
-        elif base == BUF and not kind & MAYBE_NULL:
+        elif base == BUF:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
             access.buffer(ck, number, reg, reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
         elif zero_ok and size == 0 and kind == SCALAR and reg[1] is ZERO:
             return
         else:
-            raise Reject(EACCES, f"R{number} type={type_name(kind)} expected={type_name(STACK)}")
+            raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={type_name(STACK)}")
 
     def _context_memory(self, number: int, reg: Reg, size: int, write: bool, zero_ok: bool) -> None:
         """A context that is what it seems: its last byte tells whether all of it may be accessed."""

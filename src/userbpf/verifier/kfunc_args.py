@@ -62,7 +62,7 @@ MAX_DEPTH: Final = 3
 _STRUCT_OF: Final = {MAP_PTR: "bpf_map", SOCKET: "sock", SOCK_COMMON: "sock_common", TCP_SOCK: "tcp_sock"}
 # structures that are what a program sees of another one
 _PROJECTIONS: Final = {("__sk_buff", "sk_buff"), ("xdp_md", "xdp_buff"), ("bpf_dynptr", "bpf_dynptr_kern")}
-_UNSAFE: Final = UNTRUSTED | RCU | USER | PERCPU | ALLOC
+_UNSAFE: Final = UNTRUSTED | RCU | USER | PERCPU
 # kinds of other modules: parameter's structure -> check of one argument
 STRUCTS: Final[dict[str, Callable[[KfuncCall, int, Reg, Param], None]]] = {}
 ITER_PREFIX: Final = "bpf_iter_"
@@ -157,10 +157,13 @@ def _pointer(call: KfuncCall, number: int, reg: Reg, param: Param, target: Type,
         return number + 1
     other = STRUCTS.get(name) or (STRUCTS.get(ITER_PREFIX) if name.startswith(ITER_PREFIX) and iterates(call) else None)
     if other is not None:
+        _offset(call, regno, reg)
         other(call, number, reg, param)
         return number + 1
     for suffix in ("__map", "__str", "__alloc", "__refcounted_kptr", "__irq_flag"):
         if _ends(param, suffix) and suffix in SUFFIXES:
+            if suffix == "__alloc":
+                trust(call, number, reg)
             _offset(call, regno, reg)
             SUFFIXES[suffix](call, number, reg, param)
             return number + 1
@@ -205,16 +208,23 @@ def _offset(call: KfuncCall, regno: int, reg: Reg) -> None:
 # --- structures of the kernel ------------------------------------------------------------------------------------------------
 
 
+def trust(call: KfuncCall, number: int, reg: Reg) -> None:
+    """Where the function asks for it, a pointer to a structure must surely be good."""
+    kfunc, regno = call.kfunc, number + 1
+    base = reg[0] & BASE_MASK
+    if not (_wants_trust(call) or kfunc.has("rcu")) or base in _STRUCT_OF or (base == BTF_ID and is_trusted(reg)):
+        return
+    if not kfunc.has("rcu"):
+        raise Reject(EINVAL, f"R{regno} must be referenced or trusted")
+    if not reg[0] & RCU:
+        raise Reject(EINVAL, f"R{regno} must be a rcu pointer")
+
+
 def _structure(call: KfuncCall, number: int, reg: Reg, target: Composite) -> None:
     kfunc, ck = call.kfunc, call.ck
     regno = number + 1
     base, kind = reg[0] & BASE_MASK, reg[0]
-    if _wants_trust(call) or kfunc.has("rcu"):
-        if not (base in _STRUCT_OF or is_trusted(reg)):
-            if not kfunc.has("rcu"):
-                raise Reject(EINVAL, f"R{regno} must be referenced or trusted")
-            if not kind & RCU:
-                raise Reject(EINVAL, f"R{regno} must be a rcu pointer")
+    trust(call, number, reg)
     _offset(call, regno, reg)
     if base == BTF_ID and kind & (_UNSAFE | MAYBE_NULL) and not kind & RCU:
         want = type_name(BTF_ID | kind & (ALLOC | TRUSTED))

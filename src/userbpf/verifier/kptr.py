@@ -93,14 +93,15 @@ def loaded(ck: Checker, field: Field, own: Btf) -> Reg:
 def match(ck: Checker, field: Field, own: Btf, regno: int, reg: Reg) -> None:
     """A pointer that is put into a field must be of the field's type."""
     unref = field.kind == fields.KPTR_UNREF
-    allowed = MAYBE_NULL | TRUSTED | RCU | (UNTRUSTED if unref else 0)
-    if not field.in_kernel:
-        allowed |= ALLOC
-    if field.kind == fields.KPTR_PERCPU:
-        allowed |= PERCPU
+    if reg[0] & BASE_MASK == BTF_ID and reg[4][1] is ck.kernel_btf():
+        allowed = MAYBE_NULL | TRUSTED | RCU | (UNTRUSTED if unref else 0)
+    else:
+        allowed = MAYBE_NULL | ALLOC | (PERCPU if field.kind == fields.KPTR_PERCPU else 0)
     name, btf, type_id = target(ck, field, own)
     fits = reg[0] & BASE_MASK == BTF_ID and not reg[0] & ~BASE_MASK & ~allowed
+    shown = type_name(reg[0])
     if fits:
+        shown += reg[4][0]
         if reg[3] < 0 or reg[1].mask or reg[1].value:
             from userbpf.verifier.access import fixed_offset
 
@@ -108,7 +109,6 @@ def match(ck: Checker, field: Field, own: Btf, regno: int, reg: Reg) -> None:
         fits = _same(reg, btf, type_id, not unref)
     if fits:
         return
-    shown = type_name(reg[0]) + (reg[4][0] if reg[0] & BASE_MASK == BTF_ID else "")
     text = f"invalid kptr access, R{regno} type={shown} expected=ptr_{name}"
     raise Reject(EACCES, text + (f" or untrusted_ptr_{name}" if unref else ""))
 

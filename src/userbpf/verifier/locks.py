@@ -71,7 +71,7 @@ def where(ck: Checker, number: int, reg: Reg, kind: str) -> object:
             raise Reject(EINVAL, f"map '{use.shape.name}' has to have BTF in order to use {name}_lock")
         record, owner, title = use.fields, use, f"map '{use.shape.name}'"
     else:
-        record, owner, title = graph.record_of(ck, reg), reg[4][2], f"local '{reg[4][0]}'"
+        record, owner, title = graph.record_of(ck, reg), reg[4][2], "local 'kptr'"
     field = record.first(kind) if record is not None else None
     if field is None:
         raise Reject(EINVAL, f"{title} has no valid {name}_lock")

@@ -55,8 +55,10 @@ def slots_text(mask: int) -> str:
 
 
 def mark_register(ck: Checker, regno: int) -> None:
-    """Register `regno` of the current frame matters."""
+    """Register `regno` of the current frame matters: a number, or Linux is at its wits' end."""
     st = ck.st
+    if ck.regs[regno][0] != SCALAR:
+        raise Reject(EFAULT, "verifier bug: backtracking misuse")
     wanted = Wanted(len(st.frames) - 1)
     wanted.regs[wanted.frame] = 1 << regno
     trace(ck, st, wanted, ck.pc)

@@ -122,7 +122,7 @@ def _place(ck: Checker, reg: Reg) -> tuple[Frame, int] | None:
         ck.say("irq_flag has to be at a constant offset")
         return None
     off = reg[3] + stack.signed64(reg[1].value)
-    if off % 8 or off > -8:
+    if off % 8 or off > 0:  # where the frame begins it is refused without a word
         ck.say(f"cannot pass in irq_flag at an offset={off}")
         return None
     return ck.st.frames[reg[4]], -off // 8 - 1
@@ -136,7 +136,7 @@ def flag_argument(call: KfuncCall, number: int, reg: Reg) -> None:
     saver = BY_LOCK if call.kfunc.name.startswith("bpf_res_spin") else NATIVE
     at = _place(ck, reg)
     if call.kfunc.name in ("bpf_local_irq_save", "bpf_res_spin_lock_irqsave"):
-        if at is None or (at[1] < len(at[0].stack) and at[0].stack[at[1]][0][7] == ST_IRQ):
+        if at is None or (0 <= at[1] < len(at[0].stack) and at[0].stack[at[1]][0][7] == ST_IRQ):
             raise Reject(EINVAL, f"expected uninitialized irq flag as arg#{number - 1}")
         frame, slot = at
         stack.bounds(ck, number, reg, 0, 8, stack.WRITE)
@@ -146,7 +146,7 @@ def flag_argument(call: KfuncCall, number: int, reg: Reg) -> None:
         frame.stack[slot] = (IRQ_TYPES, (SCALAR, ZERO, 0, 0, Irq(ref, saver)))
         _touched(ck, frame, slot, True)
         return
-    if at is None or at[1] >= len(at[0].stack) or at[0].stack[at[1]][0] != IRQ_TYPES:
+    if at is None or not 0 <= at[1] < len(at[0].stack) or at[0].stack[at[1]][0] != IRQ_TYPES:
         raise Reject(EINVAL, f"expected an initialized irq flag as arg#{number - 1}")
     frame, slot = at
     spill = frame.stack[slot][1]
