@@ -14,8 +14,10 @@ from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
 from userbpf.verifier.domain import S64_MIN, Val, cast, const, number_text, sext
 from userbpf.verifier.regs import (
+    ALLOC,
     ARENA,
     BASE_MASK,
+    BORROWED,
     BTF_ID,
     BUF,
     CTX,
@@ -29,11 +31,13 @@ from userbpf.verifier.regs import (
     PACKET,
     PACKET_END,
     PACKET_META,
+    RCU,
     RDONLY,
     SCALAR,
     SOCK_TYPES,
     STACK,
     TP_BUFFER,
+    TRUSTED,
     UNKNOWN_REG,
     UNTRUSTED,
     ZERO,
@@ -288,6 +292,18 @@ def fixed_offset(ck: Checker, regno: int, reg: Reg, fixed_ok: bool = False) -> N
         raise Reject(EACCES, f"dereference of modified {name} ptr R{regno} off={reg[3]} disallowed")
     if reg[1].mask or reg[1].value:
         raise Reject(EACCES, f"variable {name} access var_off={tnum_text(reg[1])} disallowed")
+
+
+# structures that may be passed on from a constant offset on: what is known to be there, and not another CPU's
+_PASSED_ON: Final = frozenset(
+    BTF_ID | flags for flags in (0, ALLOC, TRUSTED, RCU, ALLOC | BORROWED, ALLOC | BORROWED | RCU)
+)
+
+
+def argument_offset(ck: Checker, regno: int, reg: Reg) -> None:
+    """The offset of a pointer that is passed to a function: to memory any, to structures a constant one, else none."""
+    if reg[0] & BASE_MASK not in PLAIN_OFFSET:
+        fixed_offset(ck, regno, reg, reg[0] in _PASSED_ON)
 
 
 def _ctx(

@@ -190,12 +190,11 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
                 ck.say(f"R{i} is not a scalar")
                 return EINVAL
         elif arg.kind == "ctx":
-            if reg[0] not in access.PLAIN_OFFSET:
-                try:
-                    access.fixed_offset(ck, i, reg)
-                except Reject as refusal:
-                    ck.say(refusal.text)
-                    return refusal.errno
+            try:
+                access.argument_offset(ck, i, reg)
+            except Reject as refusal:
+                ck.say(refusal.text)
+                return refusal.errno
             if reg[0] != CTX:
                 ck.say(f"arg#{i - 1} expects pointer to ctx")
                 return EINVAL

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from userbpf.btf import Btf, Composite, Type
-from userbpf.verifier import btfptr, dynptr
+from userbpf.verifier import access, btfptr, dynptr
 from userbpf.verifier.btfwalk import ids_match, shown, struct_named
 from userbpf.verifier.domain import Val
 from userbpf.verifier.dynptr import LOCAL, Dyn
@@ -37,6 +37,7 @@ def kernel_struct(ck: Checker, local: Type) -> int:
 def given(ck: Checker, number: int, reg: Reg, arg: Arg) -> None:
     """What a caller passes in register `number`; Reject where it does not fit."""
     if arg.kind == "dynptr":
+        access.argument_offset(ck, number, reg)
         if reg[0] not in (STACK, DYNPTR):
             raise Reject(EINVAL, f"arg#{number - 1} expected pointer to stack or const struct bpf_dynptr")
         dynptr.expect(ck, number)

@@ -28,6 +28,26 @@ FILL: Final = 0x79
 MAY_GOTO: Final = 0xE5
 MAY_GOTO_BYTES: Final = 16  # the loop's counter and the time it began
 BPF_LOOP_BYTES: Final = 24  # the registers that an inlined bpf_loop keeps
+# elsewhere another function stands behind bpf_get_smp_processor_id, which is called like any other
+CPU_NUMBER: Final = frozenset(
+    (
+        ProgType.SCHED_CLS,
+        ProgType.SCHED_ACT,
+        ProgType.XDP,
+        ProgType.LWT_IN,
+        ProgType.LWT_OUT,
+        ProgType.LWT_XMIT,
+        ProgType.LWT_SEG6LOCAL,
+        ProgType.KPROBE,
+        ProgType.TRACEPOINT,
+        ProgType.PERF_EVENT,
+        ProgType.RAW_TRACEPOINT,
+        ProgType.RAW_TRACEPOINT_WRITABLE,
+        ProgType.TRACING,
+        ProgType.LSM,
+        ProgType.SYSCALL,
+    )
+)
 PRIVATE: Final = frozenset((ProgType.KPROBE, ProgType.TRACEPOINT, ProgType.PERF_EVENT, ProgType.RAW_TRACEPOINT))
 TAIL_CALL: Final = int(HelperId.tail_call)
 
@@ -52,6 +72,8 @@ class Fastcall:
 
 def find_fastcall(ck: Checker) -> Fastcall | None:
     """The patterns of a program; None where there are none, as in most."""
+    if not ck.profile.has("fastcall"):
+        return None
     pcs: set[int] = set()
     floors: dict[int, int] = {}
     for pc, insn in enumerate(ck.insns):
@@ -73,7 +95,7 @@ def _kept_by(ck: Checker, insn: Insn) -> set[int]:
     if insn.code != CALL:
         return set()
     used = -1
-    if insn.src == 0 and insn.imm in _FASTCALL_HELPERS:
+    if insn.src == 0 and insn.imm in _FASTCALL_HELPERS and ck.req.prog_type in CPU_NUMBER:
         used = _FASTCALL_HELPERS[insn.imm]
     elif insn.src == PSEUDO_KFUNC:
         kfunc = ck.kfuncs.get((insn.imm, insn.off))
@@ -112,16 +134,18 @@ def depth_of(ck: Checker, number: int) -> int:
 
 
 def shown(ck: Checker, accepted: bool) -> str:
-    """The line `stack depth` of the log: a program that was accepted has the slots of inlined loops."""
+    """The line `stack depth` of the log: an accepted program has no dead functions left, and the slots of inlined loops."""
     extra = [0] * len(ck.subprogs)
+    left = list(range(len(ck.subprogs)))
     if accepted:
+        left = [number for number, sub in enumerate(ck.subprogs) if any(ck.seen[sub.start : sub.end])]
         for pc, insn in enumerate(ck.insns):
             number = ck.cfg.subprog_of[pc]
-            if insn.code == MAY_GOTO and ck.seen[pc]:
+            if insn.code == MAY_GOTO and insn.off and ck.seen[pc]:
                 extra[number] |= MAY_GOTO_BYTES
         for number in {ck.cfg.subprog_of[pc] for pc, fits in ck.loop_inline.items() if fits}:
             extra[number] += BPF_LOOP_BYTES
-    return "+".join(str(depth_of(ck, n) + more) for n, more in enumerate(extra)) or "0"
+    return "+".join(str(depth_of(ck, n) + extra[n]) for n in left) or "0"
 
 
 def check_depth(ck: Checker) -> None:
@@ -136,11 +160,15 @@ def check_depth(ck: Checker) -> None:
                 calls[cfg.subprog_of[pc]].append(callee)
         elif insn.code == CALL and insn.src == 0 and insn.imm == TAIL_CALL:
             tails.add(cfg.subprog_of[pc])
-    private = not tails and _has_private_stack(ck)
+    _walk(ck, 0, calls, tails, not tails and _has_private_stack(ck))
+    for number in sorted(ck.async_subprogs):
+        _walk(ck, number, calls, tails, False)
+
+
+def _walk(ck: Checker, root: int, calls: list[list[int]], tails: set[int], private: bool) -> None:
     # depth first over call chains, each (function, depth, frames) once; recursion ends at the limit of frames
     seen: set[tuple[int, int, int]] = set()
-    todo: list[tuple[int, int, int]] = [(number, 0, 1) for number in sorted(ck.async_subprogs, reverse=True)]
-    todo.append((0, 0, 1))
+    todo: list[tuple[int, int, int]] = [(root, 0, 1)]
     while todo:
         here = todo.pop()
         if here in seen:
@@ -165,6 +193,8 @@ def check_depth(ck: Checker) -> None:
 def _has_private_stack(ck: Checker) -> bool:
     """Frames of 64 bytes and more are memory of their own then, and 8 smaller ones always fit."""
     prog_type = ck.req.prog_type
+    if not ck.profile.has("private_stack"):
+        return False
     if prog_type == ProgType.TRACING:
         return int(ck.req.expected_attach_type) != AttachType.TRACE_ITER
     return prog_type in PRIVATE

@@ -130,8 +130,6 @@ def _signed(word: int) -> int:
 def expect(ck: Checker, regno: int, kind: str | None = None, mutates: bool = False) -> Reg:
     """An argument that must be a dynptr (of a kind); its DYNPTR register. `mutates`: one that may change."""
     reg = ck.regs[regno]
-    if reg[0] == DYNPTR and (reg[3] or reg[1] is not ZERO):
-        raise Reject(14, f"R{regno} is a const dynptr with an offset")
     if mutates and reg[0] == DYNPTR:
         raise Reject(EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it")
     at = None

@@ -264,9 +264,7 @@ class Call:
         base = reg[0] & BASE_MASK
         if arg.flags & OBJ_RELEASE and reg[3] and not (base == STACK and arg.base is ArgBase.PTR_TO_DYNPTR):
             raise Reject(EINVAL, f"R{number} must have zero offset when passed to release func or trusted arg to kfunc")
-        if base in access.PLAIN_OFFSET:
-            return
-        access.fixed_offset(self.ck, number, reg, base == BTF_ID)
+        access.argument_offset(self.ck, number, reg)
 
     def memory(self, number: int, size: int, write: bool, zero_ok: bool, raw: bool) -> None:
         """Register `number` points at `size` bytes that the helper reads or writes."""

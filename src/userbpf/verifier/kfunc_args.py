@@ -22,17 +22,13 @@ from userbpf.verifier.regs import (
     ALLOC,
     BASE_MASK,
     BTF_ID,
-    BUF,
     CTX,
     DYNPTR,
     FUNC,
-    MAP_KEY,
     MAP_PTR,
     MAP_VALUE,
     MAYBE_NULL,
     MEM,
-    PACKET,
-    PACKET_META,
     PERCPU,
     RCU,
     RDONLY,
@@ -57,7 +53,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.kfuncs import KfuncCall
 
-PLAIN_OFFSET: Final = frozenset((STACK, PACKET, PACKET_META, MAP_KEY, MAP_VALUE, MEM, BUF, SCALAR))
 MAX_DEPTH: Final = 3
 _STRUCT_OF: Final = {MAP_PTR: "bpf_map", SOCKET: "sock", SOCK_COMMON: "sock_common", TCP_SOCK: "tcp_sock"}
 # structures that are what a program sees of another one
@@ -140,7 +135,7 @@ def _number(call: KfuncCall, regno: int, reg: Reg, param: Param) -> None:
 
 def _pointer(call: KfuncCall, number: int, reg: Reg, param: Param, target: Type, null: bool) -> int:
     kfunc = call.kfunc
-    regno = number + 1
+    ck, regno = call.ck, number + 1
     base = reg[0] & BASE_MASK
     name = shown(target)
     if kfunc.name == "bpf_cast_to_kern_ctx" or _is_context(call, target):
@@ -151,7 +146,7 @@ def _pointer(call: KfuncCall, number: int, reg: Reg, param: Param, target: Type,
     if null and _ends(param, "__nullable"):
         return number + 1
     if isinstance(target, Struct) and name in ("bpf_dynptr", "bpf_dynptr_kern"):
-        if reg[0] not in (STACK, DYNPTR):
+        if reg[0] != STACK:
             _offset(call, regno, reg)
         _dynptr(call, number, reg, param)
         return number + 1
@@ -197,12 +192,10 @@ def _projected(reg: Reg, name: str) -> bool:
 
 
 def _offset(call: KfuncCall, regno: int, reg: Reg) -> None:
-    """Which pointers may have an offset: memory any, structures a constant one, the context none."""
-    base = reg[0] & BASE_MASK
+    """What is given back comes whole; of the rest the kind of pointer decides."""
     if call.release == regno and reg[3]:
         raise Reject(EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc")
-    if base not in PLAIN_OFFSET:
-        access.fixed_offset(call.ck, regno, reg, base == BTF_ID)
+    access.argument_offset(call.ck, regno, reg)
 
 
 # --- structures of the kernel ------------------------------------------------------------------------------------------------

@@ -58,6 +58,14 @@ BEHAVIOURS: Final[tuple[Behaviour, ...]] = (
     _B("narrow_spills", "5.16", "commit 354e8f1970f8", "spills of fewer than 8 bytes are remembered"),
     _B("imm_spills", "6.3", "commit ecdf985d7615", "constants stored by one instruction are remembered", sure=False),
     _B("uninit_stack_reads", "6.3", "commit 6715df8d5d24", "reads of stack that was never written (CAP_PERFMON)"),
+    _B("fastcall", "6.12", "commit 5b5f51bff1b6", "spills around calls that clobber only r0 do not count", sure=False),
+    _B(
+        "private_stack",
+        "6.13",
+        "commit a76ab5731e32",
+        "functions of tracing programs have stacks of their own",
+        sure=False,
+    ),
     # --- words
     _B("helper_of_type_words", "6.11", "selftests of 6.12", '"program of this type cannot use helper"', sure=False),
     # --- BTF kinds
