@@ -313,8 +313,9 @@ class Call:
 
     def _stack_memory(self, number: int, reg: Reg, size: int, write: bool, raw: bool) -> None:
         ck = self.ck
-        stack.bounds(ck, number, reg, 0, size, stack.WRITE if write else stack.READ)
-        if raw and reg[1].mask == 0:
+        filled = raw and reg[1].mask == 0
+        stack.bounds(ck, number, reg, 0, size, stack.WRITE if write else stack.READ, filled)
+        if filled:
             self._no_dynptr(reg, size)
             self.raw = (number, size)
             return

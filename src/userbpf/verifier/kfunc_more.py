@@ -34,12 +34,12 @@ def rdonly_cast(call: KfuncCall) -> bool:
     """Any pointer, taken for a structure; nobody knows whether it is one."""
     btf = call.kfunc.btf
     number = call.constant or 0
-    t = btf.by_id(number) if number < len(btf) else None
-    if t is not None:
-        t = btf.resolve(number)
+    if number >= len(btf):
+        raise Reject(EINVAL, f"Unknown type ID {number} passed to kfunc bpf_rdonly_cast")
+    t = btf.by_id(number)
     if isinstance(t, Void):
         call.ck.regs[0] = UNTRUSTED_MEM
-    elif isinstance(t, Struct):
+    elif isinstance(t, Composite):
         call.ck.regs[0] = pointer(btf, t.id, UNTRUSTED)
     else:
         raise Reject(EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void")

@@ -76,8 +76,8 @@ def access(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, writ
         load_var(ck, regno, reg, off, size, value, sx)
 
 
-def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) -> None:
-    """The access lies in the frame; the frame grows to it."""
+def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str, direct: bool = True) -> None:
+    """The access lies in the frame; the frame grows to it. `direct`: it is the instruction's own, or as good as that."""
     val = reg[1]
     if val.mask == 0:
         low = reg[3] + _s64(val.value) + off
@@ -97,7 +97,7 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
         raise Reject(EACCES, text)
     if high > 0:
         raise Reject(EINVAL, text)
-    if ck.fastcall is not None:
+    if ck.fastcall is not None and direct:
         ck.fastcall.touch(ck.pc, frame, low)
     slots = (-low + 7) // 8
     if slots > len(frame.stack):
