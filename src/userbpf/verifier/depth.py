@@ -56,13 +56,17 @@ TAIL_CALL: Final = int(HelperId.tail_call)
 
 
 class Fastcall:
-    """Spills around fastcalls: which instructions they are, and from where on down a function's slots are theirs."""
+    """Spills around fastcalls: which instructions they are, and from where on down a function's slots are theirs.
 
-    __slots__ = ("floors", "pcs")
+    They are taken out (`done`) once all paths are known.
+    """
+
+    __slots__ = ("done", "floors", "pcs")
 
     def __init__(self, pcs: set[int], floors: dict[int, int]) -> None:
         self.pcs = pcs
         self.floors = floors
+        self.done = False
 
     def touch(self, pc: int, frame: Frame, low: int) -> None:
         """An access at `low` in a frame: any but the patterns' own below the floor ends the contract."""
@@ -129,7 +133,7 @@ def _pairs(insns: Sequence[Insn], pc: int, span: range, off: int, free: set[int]
 
 def depth_of(ck: Checker, number: int) -> int:
     """Bytes of a function's frame, spills around fastcalls taken out."""
-    floor = ck.fastcall.floors.get(number) if ck.fastcall is not None else None
+    floor = ck.fastcall.floors.get(number) if ck.fastcall is not None and ck.fastcall.done else None
     return ck.subprogs[number].stack_depth if floor is None else -floor
 
 
@@ -151,6 +155,8 @@ def shown(ck: Checker, accepted: bool) -> str:
 def check_depth(ck: Checker) -> None:
     """The frames of any chain of calls fit the stack together."""
     cfg = ck.cfg
+    if ck.fastcall is not None:
+        ck.fastcall.done = True
     calls: list[list[int]] = [[] for _ in ck.subprogs]
     tails: set[int] = set()
     for pc, insn in enumerate(ck.insns):
