@@ -135,7 +135,7 @@ def _number(call: KfuncCall, regno: int, reg: Reg, param: Param) -> None:
 
 def _pointer(call: KfuncCall, number: int, reg: Reg, param: Param, target: Type, null: bool) -> int:
     kfunc = call.kfunc
-    ck, regno = call.ck, number + 1
+    regno = number + 1
     base = reg[0] & BASE_MASK
     name = shown(target)
     if kfunc.name == "bpf_cast_to_kern_ctx" or _is_context(call, target):
