@@ -85,6 +85,8 @@ def furnish(plan: MapPlan) -> None:
         plan.value_size = 127 * 8
     if not plan.max_entries and plan.map_type not in UNSIZED:
         plan.max_entries = 4096
+    if plan.map_type == MapType.RINGBUF and plan.max_entries < 4096:
+        plan.max_entries = 4096
     if plan.inner is not None:
         furnish(plan.inner)
 

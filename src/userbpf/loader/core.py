@@ -18,14 +18,28 @@ from typing import Final
 from userbpf.abi.enums import CoreReloKind
 from userbpf.btf.ext import CoreRelo
 from userbpf.btf.lazy import read_lazy
-from userbpf.btf.types import Array, Btf, Composite, Enum, Int, Member, Type
+from userbpf.btf.types import (
+    Array,
+    Btf,
+    Composite,
+    Const,
+    Enum,
+    Int,
+    Member,
+    Restrict,
+    Type,
+    TypeTag,
+    Volatile,
+)
 from userbpf.errors import BtfError
 from userbpf.isa.insn import Insn
+from userbpf.loader.core_match import compatible, matches, stem
 
 K = CoreReloKind
 POISON: Final = Insn(0x85, 0, 0, 0, 195896080)  # 0xbad2310: what libbpf calls where nothing fits
 KINDS: Final = frozenset(K)
 FIELD_KINDS: Final = range(K.FIELD_BYTE_OFFSET, K.FIELD_RSHIFT_U64 + 1)
+TYPE_KINDS: Final = (K.TYPE_EXISTS, K.TYPE_MATCHES, K.TYPE_SIZE, K.TYPE_ID_TARGET)
 MAX_PATH: Final = 64
 TARGET_BTF: Final = "/sys/kernel/btf/vmlinux"
 SIZES: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
@@ -70,11 +84,6 @@ class Place:
     bits: int
     type_id: int
     member: Member | None = None
-
-
-def stem(name: str) -> str:
-    """The name without its ___flavor."""
-    return name.partition("___")[0]
 
 
 def numbers(access: str) -> list[int]:
@@ -164,10 +173,18 @@ def field_value(btf: Btf, place: Place, kind: int) -> tuple[int, int]:
 
 
 def candidates(local: Btf, t: Type, target: Btf) -> list[int]:
-    """Target types of the same stem and kind."""
+    """Target types of the same stem and kind; for a typedef, typedefs."""
     name = stem(t.name)
     out = [i for i in target.named(name) if same_family(t, target.by_id(i))]
     return out
+
+
+def root(local: Btf, type_id: int) -> Type:
+    """The type that a relocation names, qualifiers off. A typedef stays one: it may be all that names a structure."""
+    t = local.by_id(type_id)
+    while isinstance(t, Const | Volatile | Restrict | TypeTag):
+        t = local.by_id(t.type)
+    return t
 
 
 def answer(relo: CoreRelo, local: Btf, target: Btf) -> tuple[int | None, int, int]:
@@ -175,7 +192,7 @@ def answer(relo: CoreRelo, local: Btf, target: Btf) -> tuple[int | None, int, in
     kind = K(relo.kind)
     if kind == K.TYPE_ID_LOCAL:
         return relo.type_id, 0, 0
-    t = local.by_id(relo.type_id) if kind > K.FIELD_RSHIFT_U64 else local.resolve(relo.type_id)
+    t = root(local, relo.type_id)
     if not t.name:
         raise BtfError("the local type has no name")
     found: set[tuple[int, int]] = set()
@@ -187,6 +204,8 @@ def answer(relo: CoreRelo, local: Btf, target: Btf) -> tuple[int | None, int, in
             raise BtfError("the path does not fit the local type")
         here = field_value(local, own, kind)[1]
     for i in candidates(local, t, target):
+        if kind in TYPE_KINDS and not (matches if kind == K.TYPE_MATCHES else compatible)(local, t.id, target, i):
+            continue
         if kind in FIELD_KINDS:
             place = walk(local, relo.type_id, path, target, i)
             if place is not None:

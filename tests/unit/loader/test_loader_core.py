@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from userbpf.abi.enums import CoreReloKind as K
-from userbpf.btf import Array, Btf, Enum, Int, Member, Ptr, Struct, Union
+from userbpf.btf import Array, Btf, Enum, Enum64, FuncProto, Fwd, Int, Member, Param, Ptr, Struct, Typedef, Union
 from userbpf.btf.ext import CoreRelo
 from userbpf.errors import BtfError
 from userbpf.isa.insn import Insn
 from userbpf.loader.core import POISON, CoreTarget, answer, relocate
+from userbpf.loader.core_match import compatible, matches
 
 U32, U8, S64, U16 = 1, 2, 3, 4
 
@@ -198,3 +201,88 @@ def test_pointers_are_no_path(local: Btf, target: Btf) -> None:
     struct(local, "holder", 8, Member("p", p, 0))
     with pytest.raises(BtfError):
         ask(local, target, len(local.types) - 1, "0:0:1", K.FIELD_BYTE_OFFSET)
+
+
+def test_structures_that_only_a_typedef_names(local: Btf, target: Btf) -> None:
+    """`typedef struct { u32 val; } cap_t___new`: the typedef is what is looked for, flavor and all."""
+    own = local.add(Typedef(struct(local, "", 4, Member("val", U32, 0)), name="cap_t___new")).id
+    assert ask(local, target, own, "0:0", K.FIELD_EXISTS) == 0
+    theirs = struct(target, "", 16, Member("more", S64, 0), Member("val", S64, 64))
+    target.add(Typedef(theirs, name="cap_t"))
+    struct(target, "cap_t", 4, Member("val", U32, 0))  # of the same name, but no typedef
+    assert ask(local, target, own, "0:0", K.FIELD_EXISTS) == 1
+    assert ask(local, target, own, "0:0", K.FIELD_BYTE_OFFSET) == 8
+    assert ask(local, target, own, "0", K.TYPE_SIZE) == 16
+
+
+def test_what_no_name_leads_to(local: Btf, target: Btf) -> None:
+    with pytest.raises(BtfError, match="no name"):
+        ask(local, target, struct(local, "", 4, Member("val", U32, 0)), "0:0", K.FIELD_EXISTS)
+
+
+def pair(build: Callable[[Btf], int]) -> tuple[Btf, int]:
+    btf = basic()
+    return btf, build(btf)
+
+
+def proto(*params: int, ret: int = U32) -> Callable[[Btf], int]:
+    return lambda b: b.add(FuncProto(ret, [Param("a", p) for p in params])).id
+
+
+def pointer(to: Callable[[Btf], int]) -> Callable[[Btf], int]:
+    return lambda b: b.add(Ptr(to(b))).id
+
+
+def record(name: str, *members: Member, size: int = 8) -> Callable[[Btf], int]:
+    return lambda b: struct(b, name, size, *members)
+
+
+def holder(of: Callable[[Btf], int]) -> Callable[[Btf], int]:
+    return lambda b: struct(b, "h", 8, Member("m", of(b), 0))
+
+
+A, B = Member("a", U32, 0), Member("b", U8, 32)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "loosely", "strictly"),
+    [
+        (record("s", A), record("s", A, B), True, True),
+        (record("s", A, B), record("s", A), True, False),
+        (record("s___v2", A), record("s", B, A), True, True),
+        (record("s", A), record("s", Member("a", S64, 0)), True, False),
+        (record("s", A), record("other", A), True, False),
+        (lambda b: U32, lambda b: S64, True, False),
+        (lambda b: U32, lambda b: b.add(Ptr(0)).id, False, False),
+        (pointer(record("s", A)), pointer(record("s", B)), True, True),
+        (pointer(record("s", A)), pointer(record("t", A)), True, False),
+        (pointer(record("s", A)), lambda b: b.add(Ptr(b.add(Fwd(name="s")).id)).id, False, True),
+        (pointer(record("s", A)), lambda b: b.add(Ptr(b.add(Fwd(True, name="s")).id)).id, False, False),
+        (lambda b: b.add(Ptr(b.add(Fwd(name="s")).id)).id, pointer(record("s", A)), False, True),
+        (lambda b: b.add(Array(U8, U32, 4)).id, lambda b: b.add(Array(U8, U32, 5)).id, True, False),
+        (lambda b: b.add(Array(U8, U32, 4)).id, lambda b: b.add(Array(U8, U16, 4)).id, True, True),
+        (proto(U32, U8), proto(U32, U8), True, True),
+        (proto(U32), proto(U32, U8), False, False),
+        (proto(U32), proto(S64), True, False),
+        (proto(U32), proto(U32, ret=S64), True, False),
+        (proto(U32, ret=0), proto(U32, ret=0), True, True),
+        (lambda b: b.add(Enum(4, [("X", 1)])).id, lambda b: b.add(Enum(4, [("Y", 1), ("X___k", 9)])).id, True, True),
+        (lambda b: b.add(Enum(4, [("X", 1)])).id, lambda b: b.add(Enum(4, [("Y", 1)])).id, True, False),
+        (lambda b: b.add(Enum(4, [("X", 1)])).id, lambda b: b.add(Enum64(8, [("X", 1)])).id, True, False),
+        (holder(record("s", A)), holder(record("s", B)), True, False),
+        (holder(pointer(record("s", A))), holder(pointer(record("s", B))), True, True),
+    ],
+)
+def test_compatible_and_matching(
+    mine: Callable[[Btf], int], theirs: Callable[[Btf], int], loosely: bool, strictly: bool
+) -> None:
+    local, here = pair(mine)
+    target, there = pair(theirs)
+    assert compatible(local, here, target, there) is loosely
+    assert matches(local, here, target, there) is strictly
+
+
+def test_types_that_match(local: Btf, target: Btf) -> None:
+    assert ask(local, target, 7, "0", K.TYPE_EXISTS) == 1
+    assert ask(local, target, 7, "0", K.TYPE_MATCHES) == 0  # `gone` is not there
+    assert ask(local, target, struct(local, "s___a", 8, Member("a", S64, 0)), "0", K.TYPE_MATCHES) == 1
