@@ -44,6 +44,7 @@ KPROBE: Final = int(ProgType.KPROBE)
 CGROUP_SKB: Final = int(ProgType.CGROUP_SKB)
 RDONLY_PROG: Final = 1 << 7
 RDONLY: Final = 1 << 3
+MMAPABLE: Final = 1 << 10
 
 
 class Types:
@@ -173,6 +174,7 @@ class MapOf:
     key: str = "int"
     plain: tuple[int, int] | None = None  # key and value sizes of a map without BTF
     inner: str = ""  # what a map of maps holds
+    extra: int = 0  # map_extra
 
 
 MAPS: Final[dict[str, MapOf]] = {
@@ -199,6 +201,9 @@ MAPS: Final[dict[str, MapOf]] = {
     "lmaps": MapOf(MapType.HASH_OF_MAPS, plain=(4, 4), inner="lock"),
     "nobtf": MapOf(MapType.HASH, plain=(4, 24)),
     "uring": MapOf(MapType.USER_RINGBUF, plain=(0, 0), entries=4096),
+    "arena": MapOf(MapType.ARENA, plain=(0, 0), entries=100, flags=MMAPABLE, extra=1 << 44),
+    "arena2": MapOf(MapType.ARENA, plain=(0, 0), entries=10, flags=MMAPABLE, extra=3 << 43),
+    "nowhere": MapOf(MapType.ARENA, plain=(0, 0), entries=10, flags=MMAPABLE),
     "tails": MapOf(MapType.PROG_ARRAY, plain=(4, 4)),
 }
 
@@ -226,7 +231,8 @@ class Scene:
         if spec.inner:
             more["inner_map_fd"] = self.fd(spec.inner)
         if spec.plain is not None:
-            return self.calls.map(spec.map_type, *spec.plain, n=spec.entries, map_flags=spec.flags, **more)
+            more |= {"map_flags": spec.flags, "map_extra": spec.extra}
+            return self.calls.map(spec.map_type, *spec.plain, n=spec.entries, **more)
         btf = self.types.builder.btf
         value = self.types[spec.value]
         key = self.types[spec.key] if spec.key else 0
@@ -307,6 +313,7 @@ class Scene:
         if spec.plain is not None:
             shape = MapShape(MapType(spec.map_type), *spec.plain, spec.entries)
             shape.inner = self.shape(MAPS[spec.inner]) if spec.inner else None
+            shape.user_start = spec.extra
             return shape
         btf = Btf.parse(self.types.builder.encode())
         key, value = self.types[spec.key], self.types[spec.value]
@@ -333,6 +340,8 @@ def kfunc_id(name: str) -> int:
 
 def runs(name: str) -> bool:
     """Whether userbpf makes such maps."""
+    if MAPS[name].map_type == MapType.ARENA:
+        return True
     return ROWS[MapType(MAPS[name].map_type)].status == "run"
 
 

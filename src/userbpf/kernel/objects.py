@@ -21,6 +21,7 @@ from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from userbpf.kernel import fds
 from userbpf.kernel.fds import Identity
+from userbpf.maps.arena import ArenaMap
 from userbpf.maps.guard import guard
 from userbpf.maps.inner import Template, looks_like
 from userbpf.maps.progarray import ProgArrayMap
@@ -187,6 +188,7 @@ class MapObj(KernelObject):
             btf_key_type_id=m.btf_key_type_id,
             btf_value_type_id=m.btf_value_type_id,
             inner=self.inner.shape if self.inner is not None else None,
+            user_start=m.user_start if isinstance(m, ArenaMap) else 0,
             peek=self.peek if m.value_base else None,
             token=self,
         )

@@ -15,7 +15,8 @@ from userbpf.maps.bloom import BloomFilterMap
 from userbpf.maps.cgroup import CgroupArray, CgroupStorage
 from userbpf.maps.hash import HashMap
 from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps, Template
-from userbpf.maps.kernelside import ArenaMap, StackTraceMap, StructOpsMap
+from userbpf.maps.arena import ArenaMap
+from userbpf.maps.kernelside import StackTraceMap, StructOpsMap
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap
 from userbpf.maps.perf import PerfEventArray

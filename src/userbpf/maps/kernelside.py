@@ -1,4 +1,4 @@
-"""STACK_TRACE, ARENA, STRUCT_OPS: maps whose content a kernel makes or uses. They can be made, so that programs load."""
+"""STACK_TRACE, STRUCT_OPS: maps whose content a kernel makes or uses. They can be made, so that programs load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 
 from userbpf.abi.enums import MapType
 from userbpf.maps.base import Map, fail
-from userbpf.native.region import PAGE
 
 EINVAL = errno.EINVAL
 ENOENT = errno.ENOENT
@@ -36,27 +35,6 @@ class StackTraceMap(Map):
 
     def next_key(self, key: bytes | None) -> bytes:
         raise fail(ENOENT)
-
-
-class ArenaMap(Map):
-    """ARENA: pages for user space (mmap of the descriptor) and programs alike. max_entries is how many."""
-
-    TYPES = (MapType.ARENA,)
-
-    def plan(self) -> int:
-        return self.max_entries * PAGE
-
-    def lookup(self, key: bytes) -> bytes:
-        raise fail(EINVAL)
-
-    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        raise fail(EOPNOTSUPP)
-
-    def delete(self, key: bytes) -> None:
-        raise fail(EOPNOTSUPP)
-
-    def next_key(self, key: bytes | None) -> bytes:
-        raise fail(EOPNOTSUPP)
 
 
 class StructOpsMap(Map):

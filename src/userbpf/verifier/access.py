@@ -149,7 +149,7 @@ def access(
         buffer(ck, regno, reg, off + reg[3], size, "tracepoint")
         ck.fact_access(pc, PtrKind.BTF, None, None)
     elif kind == ARENA:
-        raise Reject(EACCES, f"R{regno} access to arena is not supported")
+        ck.fact_access(pc, PtrKind.ARENA, None, None)  # any offset: outside of the pages it reads zero
     else:
         raise Reject(EACCES, f"R{regno} invalid mem access '{type_name(kind)}'")
     if not write and value >= 0:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from userbpf.spec.limits import BPF_MAX_VAR_OFF
+from userbpf.verifier import arena
 from userbpf.verifier.domain import (
     ADD,
     AND,
@@ -45,6 +46,8 @@ from userbpf.verifier.regs import (
     ADD_CONST,
     ADD_CONST32,
     ADD_CONST64,
+    ARENA,
+    ARENA_REG,
     BASE_MASK,
     BTF_ID,
     BUF,
@@ -169,7 +172,7 @@ def _compile_mov(ck: Checker, pc: int, insn: Insn) -> Step:
     if is64 and off == 1:
         if imm not in (1, 1 << 16):
             raise Reject(EINVAL, "addr_space_cast insn can only convert between address space 1 and 0")
-        raise Reject(EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena")
+        return arena.compile_cast(ck, pc, insn)
     if imm or off not in ((0, 8, 16, 32) if is64 else (0, 8, 16)):
         raise Reject(EINVAL, "BPF_MOV uses reserved fields")
     ck.must_read(s)
@@ -266,7 +269,8 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
             return pc + 1
         if reg[0] == NOT_INIT:
             raise Reject(EACCES, f"R{d} !read_ok")
-        regs[d] = pointer_math(ck, d, reg, wide, op, is64, False)
+        if reg[0] != ARENA:
+            regs[d] = pointer_math(ck, d, reg, wide, op, is64, False)
         return pc + 1
 
     return step
@@ -342,9 +346,15 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                         new = _linked(new, dst[2], dst[3], amount if op == ADD else -amount, is64)
                 regs[d] = new
                 return pc + 1
+            if src[0] == ARENA:
+                regs[d] = ARENA_REG
+                return pc + 1
             # scalar op pointer: addition commutes
             ck.mark_precise(d)
             regs[d] = pointer_math(ck, d, src, dst[1], op, is64, True, dst[3])
+            return pc + 1
+        if dst[0] == ARENA or src[0] == ARENA:
+            regs[d] = ARENA_REG  # any arithmetic: where it points does not matter
             return pc + 1
         if src[0] != SCALAR:
             if op == SUB and ck.allow_ptr_leaks:

@@ -38,6 +38,7 @@ class MapShape:
     btf_key_type_id: int = 0
     btf_value_type_id: int = 0
     inner: MapShape | None = None
+    user_start: int = 0  # ARENA: where user space sees its first page; 0: nowhere yet
     # constant content of a frozen read-only map: peek(off, size) -> bytes; None where the content may change
     peek: Callable[[int, int], bytes] | None = None
     token: Any = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import access
 from userbpf.verifier.regs import (
+    ARENA,
     CTX,
     FLOW_KEYS,
     NOT_INIT,
@@ -32,12 +33,14 @@ CMPXCHG: Final = 0xF1
 LOAD_ACQ: Final = 0x100
 STORE_REL: Final = 0x110
 _RMW: Final = frozenset((0x00, 0x01, 0x40, 0x41, 0x50, 0x51, 0xA0, 0xA1, XCHG, CMPXCHG))
+_LOOPS: Final = frozenset((0x41, 0x51, 0xA1))
 _SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 
 
-def _no_atomics(regno: int, reg: Reg, what: str = "stores into") -> None:
+def _no_atomics(regno: int, reg: Reg, what: str = "stores into", imm: int = 0) -> None:
     kind = reg[0]
-    if kind in (CTX, PACKET, PACKET_META, FLOW_KEYS) or kind in SOCK_TYPES:
+    # x86 makes a loop of these, which could not be left where there is no page
+    if (kind == ARENA and imm in _LOOPS) or kind in (CTX, PACKET, PACKET_META, FLOW_KEYS) or kind in SOCK_TYPES:
         raise Reject(EACCES, f"BPF_ATOMIC {what} R{regno} {type_name(kind)} is not allowed")
 
 
@@ -78,7 +81,7 @@ def _compile_rmw(pc: int, d: int, s: int, off: int, size: int, imm: int) -> Step
                 raise Reject(EACCES, "R0 leaks addr into mem")
         if not ck.allow_ptr_leaks and ck.regs[s][0] != SCALAR:
             raise Reject(EACCES, f"R{s} leaks addr into mem")
-        _no_atomics(d, ck.regs[d])
+        _no_atomics(d, ck.regs[d], imm=imm)
         if result == 10:
             raise Reject(EACCES, "frame pointer is read only")
         if result >= 0:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from userbpf.abi.enums import MapType
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
@@ -129,6 +130,7 @@ class Checker:
         self.kernel_names = fields.KernelNames(self.kernel_btf)
         self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
+        self.arena: MapUse | None = None
         self.lddw_maps: dict[int, MapUse] = {}
         self.kfuncs: dict[tuple[int, int], kfuncs.Kfunc] = {}
         self.extends = False  # replaces a function of another program, by whose type it is checked
@@ -519,7 +521,10 @@ class Checker:
             use = self.lddw_maps[pc]
             off = high & 0xFFFFFFFF
             self.facts[pc] = Fact(map=use.index, off=off)
-            reg = (MAP_VALUE, ZERO, 0, off, (use, 0))
+            if use.shape.map_type == MapType.ARENA:
+                reg = UNKNOWN_REG  # an address of user space
+            else:
+                reg = (MAP_VALUE, ZERO, 0, off, (use, 0))
 
         def load(ck: Checker) -> int:
             ck.regs[d] = reg

@@ -225,6 +225,8 @@ def _structure(call: KfuncCall, number: int, reg: Reg, target: Composite) -> Non
     btf = kfunc.btf
     if base == BTF_ID:
         name, own, type_id, _ = reg[4]
+    elif base not in _STRUCT_OF:
+        raise Reject(EINVAL, f"R{regno} is no structure of the kernel")  # was refused for its trust
     else:
         name, own, type_id = _STRUCT_OF[base], btf, struct_named(btf, _STRUCT_OF[base])
     strict = kfunc.has("release") and bool(ref_of(reg))
@@ -389,8 +391,15 @@ def _sized(call: KfuncCall, number: int) -> None:
 
 
 def _map(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
-    if reg[0] != MAP_PTR:
+    """A map by itself, or the kernel's structure of one that something else told of."""
+    base = reg[0] & BASE_MASK
+    if base not in (MAP_PTR, MAP_VALUE, MAP_KEY, BTF_ID):
         raise Reject(EINVAL, f"pointer in R{number + 1} isn't map pointer")
+    if base != MAP_PTR:
+        btf = call.kfunc.btf
+        target = btf.by_id(struct_named(btf, _STRUCT_OF[MAP_PTR]))
+        assert isinstance(target, Composite)
+        _structure(call, number, reg, target)
 
 
 def _string(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:

@@ -80,7 +80,7 @@ def _map(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     """A map; beside a work queue it must be the one that the queue lies in."""
     _plain_map(call, number, reg, param)
     work = call.object
-    record = reg[4][0].fields
+    record = reg[4][0].fields if reg[0] == MAP_PTR else None
     if work is None or record is None or fields.WORKQUEUE not in record.kinds:
         return  # as in Linux, a map without work queues is not asked; the call then fails when it runs
     if work[4][0] is not reg[4][0] or timers.uid(work) != timers.uid(reg):

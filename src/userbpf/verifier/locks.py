@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOCK: Final = "lock"
 # kernel functions that are called with a lock in hand
 _UNDER_LOCK: Final = (
-    "bpf_list_", "bpf_rbtree_", "bpf_refcount_acquire", "bpf_iter_num_", "bpf_res_spin_", "bpf_arena_", "bpf_stream_",
+    "bpf_list_", "bpf_rbtree_", "bpf_refcount_acquire", "bpf_iter_num_", "bpf_res_spin_", "bpf_stream_",
 )  # fmt: skip
 # those that run a function of the program: before they return, or later
 SYNC_CALLBACKS: Final = frozenset(("bpf_rbtree_add_impl",))

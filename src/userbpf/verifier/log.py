@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from userbpf.verifier.domain import bounds_text, number_text, s64
 from userbpf.verifier.regs import (
+    ARENA,
     ADD_CONST,
     BASE_MASK,
     BORROWED,
@@ -66,6 +67,8 @@ def reg_text(reg: Reg, frameno: int, precise: bool = False) -> str:
         return f"{head}({_join(f'off={number_text(off)}' if off else '', bounds_text(val))})"
     base = kind & BASE_MASK
     name = type_name(kind)
+    if base == ARENA:
+        return name
     parts: list[str] = []
     if rid:
         parts.append(f"id={rid & ID_MASK}")

@@ -11,7 +11,7 @@ from userbpf.errors import BpfError
 from userbpf.isa.insn import Insn
 from userbpf.spec.limits import MAX_USED_MAPS
 from userbpf.spec.maps import MAPS
-from userbpf.verifier import btfargs, fields
+from userbpf.verifier import arena, btfargs, fields
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.fields import KernelNames
 from userbpf.verifier.reject import E2BIG, EINVAL, Reject
@@ -138,6 +138,8 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
                 raise Reject(ENOTSUPP)
             if off >= shape.value_size:
                 raise Reject(EINVAL, f"invalid access to map value pointer, value_size={shape.value_size} off={off}")
+        elif shape.map_type == MapType.ARENA:
+            arena.value_address(shape, off)
         else:
             raise Reject(EINVAL, "no direct value access support for this map type")
 
@@ -173,6 +175,8 @@ def compatible(ck: Checker, use: MapUse) -> None:
     """Maps that this program may not use at all."""
     if use.fields is not None:
         _fields_compatible(ck, use.fields)
+    if use.shape.map_type == MapType.ARENA:
+        arena.associate(ck, use)
     if ck.sleepable and not MAPS[MapType(use.shape.map_type)].sleepable:
         raise Reject(EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps")
 

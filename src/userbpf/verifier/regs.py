@@ -122,6 +122,7 @@ ZERO: Final = const(0)
 UNINIT: Final[Reg] = (NOT_INIT, UNKNOWN, 0, 0, None)
 UNKNOWN_REG: Final[Reg] = (SCALAR, UNKNOWN, 0, 0, None)
 ZERO_REG: Final[Reg] = (SCALAR, ZERO, 0, 0, None)
+ARENA_REG: Final[Reg] = (ARENA, ZERO, 0, 0, 0)  # somewhere in the arena: where does not matter
 CTX_REG: Final[Reg] = (CTX, ZERO, 0, 0, None)
 EMPTY_SLOT: Final[Slot] = (bytes(8), None)
 MISC_SLOT: Final[Slot] = (bytes([ST_MISC]) * 8, None)

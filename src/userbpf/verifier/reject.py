@@ -12,6 +12,8 @@ E2BIG = errno.E2BIG
 ENOENT = errno.ENOENT
 EOPNOTSUPP = errno.EOPNOTSUPP
 EEXIST = errno.EEXIST
+EBUSY = errno.EBUSY
+ERANGE = errno.ERANGE
 
 
 class Reject(Exception):
