@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from userbpf.abi.consts import BPF_F_NUMA_NODE, BPF_F_STACK_BUILD_ID
 from userbpf.abi.enums import MapType
+from userbpf.maps.arena import ArenaMap
 from userbpf.maps.array import ArrayMap
 from userbpf.maps.base import MAGIC, TRAILER, TRAILER_VERSION, Map, MapAttr, fail
 from userbpf.maps.bloom import BloomFilterMap
 from userbpf.maps.cgroup import CgroupArray, CgroupStorage
 from userbpf.maps.hash import HashMap
 from userbpf.maps.inner import ArrayOfMaps, HashOfMaps, MapOfMaps, Template
-from userbpf.maps.arena import ArenaMap
 from userbpf.maps.kernelside import StackTraceMap, StructOpsMap
 from userbpf.maps.lpm import LpmTrieMap
 from userbpf.maps.lru import LruHashMap

@@ -14,8 +14,8 @@ from typing import Any, Final, TypeAlias
 
 from userbpf.verifier.domain import bounds_text, number_text, s64
 from userbpf.verifier.regs import (
-    ARENA,
     ADD_CONST,
+    ARENA,
     BASE_MASK,
     BORROWED,
     BTF_ID,
