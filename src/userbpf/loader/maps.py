@@ -159,13 +159,7 @@ def data_sections(elf: Elf, btf: Btf | None, object_name: str) -> dict[str, Data
             btf_value_type_id=sec.id if sec is not None else 0,
         )
         data = DataPlan(section.name, plan, bytearray(section.data), read_only)
-        if btf is not None and sec is not None:
-            for item in sec.vars:
-                var = btf.resolve(item.type)
-                if var.name and item.offset + item.size <= len(section.data):
-                    data.variables[var.name] = Variable(
-                        var.name, var.type if isinstance(var, Var) else 0, item.offset, item.size
-                    )
+        _variables(data, btf, sec)
         out[section.name] = data
     return out
 
@@ -213,6 +207,34 @@ def place_variables(elf: Elf, btf: Btf) -> None:
             if not item.size and isinstance(var, Var):
                 item.size = btf.size_of(var.type)
         t.vars.sort(key=lambda v: v.offset)
+
+
+ARENA_SECTION: Final = ".addr_space.1"
+
+
+def arena_globals(elf: Elf, btf: Btf | None, maps: dict[str, MapPlan], object_name: str) -> DataPlan | None:
+    """Global variables in address space 1: they lie at the beginning of the object's arena."""
+    section = elf.named(ARENA_SECTION)
+    if section is None or not section.data:
+        return None
+    plan = next((p for p in maps.values() if p.map_type == MapType.ARENA), None)
+    if plan is None:
+        raise ObjectError(f"{object_name}: section {ARENA_SECTION} needs a map of type ARENA")
+    if len(section.data) > plan.max_entries * mmap.PAGESIZE:
+        raise ObjectError(f"{object_name}: section {ARENA_SECTION} is larger than the arena {plan.name}")
+    data = DataPlan(ARENA_SECTION, plan, bytearray(section.data), False)
+    _variables(data, btf, btf.find(ARENA_SECTION, DataSec) if btf is not None else None)
+    return data
+
+
+def _variables(data: DataPlan, btf: Btf | None, sec: DataSec | None) -> None:
+    if btf is None or sec is None:
+        return
+    for item in sec.vars:
+        var = btf.resolve(item.type)
+        if var.name and item.offset + item.size <= len(data.content):
+            type_id = var.type if isinstance(var, Var) else 0
+            data.variables[var.name] = Variable(var.name, type_id, item.offset, item.size)
 
 
 KERNEL_VERSION: Final = 6 << 16 | 18 << 8  # LINUX_KERNEL_VERSION of the reference

@@ -12,6 +12,7 @@ from userbpf.abi.attrs import MapCreateAttr, ProgLoadAttr
 from userbpf.abi.consts import BPF_F_MMAPABLE
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.btf.values import Codecs
+from userbpf.client.arena import ArenaMemory
 from userbpf.client.maps import Map
 from userbpf.client.progs import Prog
 from userbpf.client.transport import Buffer, Client, connect
@@ -66,6 +67,7 @@ class Variables(MutableMapping[str, Any]):
         self._codecs = codecs
         self._memory: mmap.mmap | None = None
         self._private = False
+        self._arena: ArenaMemory | None = None
 
     def attach(self, fd: int) -> None:
         """From now on the variables are those in the map, which is mapped as libbpf does: each is written by itself."""
@@ -76,9 +78,17 @@ class Variables(MutableMapping[str, Any]):
         access = mmap.PROT_READ if self._data.read_only else mmap.PROT_READ | mmap.PROT_WRITE
         self._memory = mmap.mmap(fd, size, mmap.MAP_SHARED, access)
 
+    def attach_arena(self, memory: ArenaMemory) -> None:
+        """From now on the variables are those at the beginning of the arena."""
+        memory.bytes[: len(self._data.content)] = self._data.content
+        self._arena = memory
+
     def detach(self) -> None:
         """Keep the last values and let go of the map."""
         self._private = False
+        if self._arena is not None:
+            self._data.content[:] = self._arena.bytes[: len(self._data.content)]
+            self._arena = None
         if self._memory is not None:
             self._data.content[:] = self._memory[: len(self._data.content)]
             self._memory.close()
@@ -86,9 +96,13 @@ class Variables(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         v = self._variable(name)
-        memory = self._data.content if self._memory is None else self._memory
-        content = bytes(memory[v.off : v.off + v.size])
+        content = bytes(self._bytes()[v.off : v.off + v.size])
         return self._codecs.of(v.type_id).decode(content) if self._codecs and v.type_id else content
+
+    def _bytes(self) -> mmap.mmap | memoryview | bytearray:
+        if self._arena is not None:
+            return self._arena.bytes
+        return self._data.content if self._memory is None else self._memory
 
     def _variable(self, name: str) -> Variable:
         if self._private:
@@ -101,7 +115,7 @@ class Variables(MutableMapping[str, Any]):
         if len(new) != v.size:
             raise ValueError(f"{name}: {len(new)} bytes for {v.size}")
         if self._memory is None:
-            self._data.content[v.off : v.off + v.size] = new
+            self._bytes()[v.off : v.off + v.size] = new
         elif self._data.read_only:
             raise UserbpfError(f"{name} is constant: set it before load()")
         else:
@@ -138,6 +152,7 @@ class Object:
         self.progs: dict[str, Prog] = {}
         self._fds: list[int] = []
         self._map_fds: dict[str, int] = {}
+        self.arenas: dict[str, ArenaMemory] = {}  # the pages of arenas, by name
         self.client: Client | None = None
         self.btf_fd = 0
 
@@ -250,6 +265,8 @@ class Object:
 
     def _load_data(self, data: DataPlan) -> None:
         assert self.client is not None
+        if data.plan.map_type == MapType.ARENA:
+            return  # comes with the map
         fd = self._map_fds[data.section] = self._create(data.plan)
         content = self._content(data)
         if any(content):
@@ -266,6 +283,19 @@ class Object:
         # maps without BTF at the syscall still have their types in the object
         if not self.maps[plan.name].info.btf_value_type_id and plan.btf_value_type_id and self.plan.btf is not None:
             self.maps[plan.name].value_codec = Codecs(self.plan.btf).of(plan.btf_value_type_id)
+        if plan.map_type == MapType.ARENA:
+            self._map_arena(plan, fd)
+
+    def _map_arena(self, plan: MapPlan, fd: int) -> None:
+        """An arena is mapped at once: programs need its address."""
+        try:
+            memory = self.arenas[plan.name] = ArenaMemory(fd, plan.max_entries, plan.map_extra)
+        except OSError as e:
+            raise BpfError(e.errno or 0, f"map {plan.name} (ARENA): cannot be mapped: {e.strerror}") from e
+        for data in self.plan.data.values():
+            if data.plan is plan:
+                self._map_fds[data.section] = fd
+                self.data[data.section].attach_arena(memory)
 
     def load_prog(self, name: str, log_level: int = 0, prog_flags: int = 0) -> Prog:
         """Load one more program of an object that is loaded (with `progs=()`, say). A refusal carries the log.
@@ -344,6 +374,8 @@ class Object:
             m.close()
         for variables in self.data.values():
             variables.detach()
+        for memory in self.arenas.values():
+            memory.close()
         for fd in self._fds:
             try:
                 os.close(fd)

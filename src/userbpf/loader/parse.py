@@ -23,7 +23,14 @@ from userbpf.loader.core import CoreTarget, relocate
 from userbpf.loader.elf import Elf, ElfSection, Relocation, Symbol, read_elf
 from userbpf.loader.externs import KSYMS, settle_ksyms
 from userbpf.loader.legacy import SECTION as LEGACY_MAPS
-from userbpf.loader.maps import data_sections, declared_maps, kconfig_section, place_variables, settle_functions
+from userbpf.loader.maps import (
+    arena_globals,
+    data_sections,
+    declared_maps,
+    kconfig_section,
+    place_variables,
+    settle_functions,
+)
 from userbpf.spec.sections import Section, section_of
 
 ProgTypes = Mapping[str, ProgType]
@@ -60,6 +67,9 @@ class _Object:
         self.starts = {index: [f.start for f in fs] for index, fs in self.functions.items()}
         self.maps = declared_maps(self.elf, self.btf, name)
         self.data = data_sections(self.elf, self.btf, PurePath(name).name.split(".")[0])
+        shared = arena_globals(self.elf, self.btf, self.maps, name)
+        if shared is not None:
+            self.data[shared.section] = shared
         self.map_sections = [s for s in self.elf.sections if s.name in (".maps", LEGACY_MAPS)]
         if self.btf is not None:
             kconfig = kconfig_section(self.btf, PurePath(name).name.split(".")[0])
