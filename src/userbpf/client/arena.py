@@ -39,12 +39,22 @@ def _place(size: int) -> int:
 
 
 class ArenaMemory:
-    """The pages of an arena as bytes; `addr` is the first one's address, which programs see, too."""
+    """The pages of an arena as bytes; `addr` is the first one's address, which programs see, too.
 
-    def __init__(self, fd: int, pages: int, start: int = 0) -> None:
+    Where `start` is taken already (by the arena of another object, say) there is no mapping; `elsewhere` takes another
+    place then, for arenas of userbpf: the bytes are the same, but pointers in them are not good for user space.
+    """
+
+    def __init__(self, fd: int, pages: int, start: int = 0, elsewhere: bool = False) -> None:
         self.size = pages * PAGE
         flags = mmap.MAP_SHARED | MAP_FIXED_NOREPLACE
-        self.addr = _map(start or _place(self.size), self.size, mmap.PROT_READ | mmap.PROT_WRITE, flags, fd)
+        prot = mmap.PROT_READ | mmap.PROT_WRITE
+        try:
+            self.addr = _map(start or _place(self.size), self.size, prot, flags, fd)
+        except FileExistsError:
+            if not (start and elsewhere):
+                raise
+            self.addr = _map(_place(self.size), self.size, prot, flags, fd)
         self.bytes = memoryview((ctypes.c_uint8 * self.size).from_address(self.addr)).cast("B")
 
     def close(self) -> None:

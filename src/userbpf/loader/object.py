@@ -288,8 +288,10 @@ class Object:
 
     def _map_arena(self, plan: MapPlan, fd: int) -> None:
         """An arena is mapped at once: programs need its address."""
+        assert self.client is not None
         try:
-            memory = self.arenas[plan.name] = ArenaMemory(fd, plan.max_entries, plan.map_extra)
+            memory = ArenaMemory(fd, plan.max_entries, plan.map_extra, self.client.kernel is not None)
+            self.arenas[plan.name] = memory
         except OSError as e:
             raise BpfError(e.errno or 0, f"map {plan.name} (ARENA): cannot be mapped: {e.strerror}") from e
         for data in self.plan.data.values():

@@ -67,7 +67,7 @@ class ArenaMap(Map):
                     start = int(where.partition("-")[0], 16)
                     major, minor = (int(part, 16) for part in at.split(":"))
                     if int(number) == inode and os.makedev(major, minor) == dev and not int(off, 16):
-                        if start != self.region.addr:
+                        if start != self.region.addr and start >> 32 == start + self.private_off - 1 >> 32:
                             return start
         except OSError:
             pass
