@@ -25,6 +25,7 @@ from userbpf.verifier.regs import (
     CTX,
     DYNPTR,
     FUNC,
+    MAP_KEY,
     MAP_PTR,
     MAP_VALUE,
     MAYBE_NULL,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import Param, Ptr, Struct
-from userbpf.verifier import fields, iters, kfunc_args, kfuncs, results, sections, timers
+from userbpf.verifier import fields, iters, kfunc_args, kfuncs, locks, results, sections, timers
 from userbpf.verifier.calls import DONE
 from userbpf.verifier.references import leak
-from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, Reg
+from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, ZERO_REG, Reg
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ def _work(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
         raise Reject(EINVAL, f"arg#{number} doesn't point to a map value")
     timers.where(number + 1, reg, fields.WORKQUEUE)
     call.object = reg
+
+
+def _resilient(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
+    locks.resilient(call, number, reg)
+
+
+def _taken(call: KfuncCall) -> bool:
+    """On this path the lock was got."""
+    call.ck.regs[0] = ZERO_REG
+    return True
+
+
+kfunc_args.STRUCTS[fields.RES_SPIN_LOCK] = _resilient
+for _taker in locks.TAKERS:
+    kfuncs.BEFORE[_taker] = locks.may_fail
+    kfuncs.RESULTS[_taker] = _taken
 
 
 _plain_map = kfunc_args.SUFFIXES["__map"]

@@ -2,6 +2,9 @@
 
 A held lock is a `Ref` of kind "lock" whose `ptr` is the map (or the structure) it lies in, and whose id is that of the pointer
 through which it was taken: two lookups of one map may give two locks.
+
+Resilient locks may be nested, and taking one may fail: the path on which it did holds nothing. They are given back in the
+order of taking, by the counterpart of the function that took them (`Ref.how`).
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId
 from userbpf.verifier import fields, graph
-from userbpf.verifier.regs import MAP_VALUE, Reg
+from userbpf.verifier.domain import U32, U64, make
+from userbpf.verifier.regs import ALLOC, BTF_ID, MAP_VALUE, UNINIT, Reg, scalar
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
 from userbpf.verifier.state import Ref
 
@@ -18,9 +22,17 @@ if TYPE_CHECKING:
     from userbpf.spec.argtypes import Arg
     from userbpf.verifier.check import Checker
     from userbpf.verifier.helper_call import Call
+    from userbpf.verifier.kfuncs import KfuncCall
     from userbpf.verifier.maps import MapUse
 
 LOCK: Final = "lock"
+PLAIN: Final = ""
+RESILIENT: Final = "res"
+SAVED: Final = "irq"  # a resilient lock that was taken with interrupts off
+TAKERS: Final = ("bpf_res_spin_lock", "bpf_res_spin_lock_irqsave")
+MAX_ERRNO: Final = 4095
+_LOW: Final = (1 << 64) - 1 - MAX_ERRNO
+_ERROR: Final = scalar(make(_LOW, MAX_ERRNO, -MAX_ERRNO, -1, _LOW + 1, U64, -MAX_ERRNO, -1, _LOW + 1 & U32, U32))
 # kernel functions that are called with a lock in hand
 _UNDER_LOCK: Final = (
     "bpf_list_", "bpf_rbtree_", "bpf_refcount_acquire", "bpf_iter_num_", "bpf_res_spin_", "bpf_stream_",
@@ -91,14 +103,49 @@ def take(ck: Checker, number: int, reg: Reg, pc: int) -> None:
 
 def give_back(ck: Checker, number: int, reg: Reg) -> None:
     """bpf_spin_unlock: of the lock that was taken; what was only lent under it is gone."""
-    owner = where(ck, number, reg, fields.SPIN_LOCK)
+    _give_back(ck, where(ck, number, reg, fields.SPIN_LOCK), reg, "bpf_spin_unlock", PLAIN)
+
+
+def _give_back(ck: Checker, owner: object, reg: Reg, name: str, how: str) -> None:
     lock = held(ck)
     if lock is None:
-        raise Reject(EINVAL, "bpf_spin_unlock without taking a lock")
-    if lock.id != reg[2] or lock.ptr is not owner:
-        raise Reject(EINVAL, "bpf_spin_unlock of different lock")
+        raise Reject(EINVAL, f"{name} without taking a lock")
+    if not any(_is(ref, owner, reg) and ref.how == how for ref in ck.st.refs):
+        raise Reject(EINVAL, f"{name} of different lock")
+    if not _is(lock, owner, reg):
+        raise Reject(EINVAL, f"{name} cannot be out of order")
     ck.st.refs = tuple(r for r in ck.st.refs if r is not lock)
     graph.drop_borrowed(ck)
+
+
+def _is(ref: Ref, owner: object, reg: Reg) -> bool:
+    return ref.kind == LOCK and ref.id == reg[2] and ref.ptr is owner
+
+
+# --- resilient locks -------------------------------------------------------------------------------------------------------
+
+
+def resilient(call: KfuncCall, number: int, reg: Reg) -> None:
+    """Argument `struct bpf_res_spin_lock *`: of the functions that take one, and of those that give it back."""
+    ck, name = call.ck, call.kfunc.name
+    if reg[0] not in (MAP_VALUE, BTF_ID | ALLOC):
+        raise Reject(EINVAL, f"arg#{number} doesn't point to map value or allocated object")
+    owner = where(ck, number + 1, reg, fields.RES_SPIN_LOCK)
+    how = SAVED if "_irq" in name else RESILIENT
+    if name not in TAKERS:
+        _give_back(ck, owner, reg, "bpf_res_spin_unlock", how)
+        return
+    if any(_is(ref, owner, reg) and ref.how != PLAIN for ref in ck.st.refs):
+        raise Reject(EINVAL, "Acquiring the same lock again, AA deadlock detected")
+    ck.st.refs = (*ck.st.refs, Ref(LOCK, reg[2], call.pc, owner, how))
+
+
+def may_fail(call: KfuncCall) -> None:
+    """Before a resilient lock is taken: the path on which it is not."""
+    regs = call.ck.push(call.pc + 1, call.pc).frames[-1].regs
+    for i in range(6):
+        regs[i] = UNINIT
+    regs[0] = _ERROR
 
 
 def helper_argument(call: Call, number: int, reg: Reg, arg: Arg) -> None:

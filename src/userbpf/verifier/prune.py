@@ -74,7 +74,12 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
     if len(old.refs) != len(cur.refs) or old.locks != cur.locks:
         return False
     for mine, other in zip(old.refs, cur.refs, strict=True):
-        if mine.kind != other.kind or mine.ptr is not other.ptr or not ids.same(mine.id, other.id):
+        if (
+            mine.kind != other.kind
+            or mine.how != other.how
+            or mine.ptr is not other.ptr
+            or not ids.same(mine.id, other.id)
+        ):
             return False
     last = len(old.frames) - 1
     live = ck.cfg.live

@@ -23,6 +23,7 @@ class Ref(NamedTuple):
     id: int
     pc: int
     ptr: object = None  # of a lock: what it lies in
+    how: str = ""  # of a lock: which functions took it, see locks
 
 
 class Sections(NamedTuple):
