@@ -328,6 +328,7 @@ class Btf:
         self.types: MutableSequence[Type] = list(base.types) if base else [Void()]
         self.raw = b""
         self._names: dict[str, list[int]] | None = None
+        self._tags: dict[int, list[DeclTag]] | None = None
         self._aligns: dict[int, int] = {}
 
     @property
@@ -381,7 +382,7 @@ class Btf:
         """Append a type; its `id` is set."""
         t.id = len(self.types)
         self.types.append(t)
-        self._names = None
+        self._names = self._tags = None
         return t
 
     def _check_references(self) -> None:
@@ -417,6 +418,15 @@ class Btf:
             if type(t) is kind:
                 return t
         return None
+
+    def tags_of(self, type_id: int) -> list[DeclTag]:
+        """The declaration tags of a type, its members or its parameters."""
+        if self._tags is None:
+            self._tags = {}
+            for t in self.types:
+                if type(t) is DeclTag:
+                    self._tags.setdefault(t.type, []).append(t)
+        return self._tags.get(type_id, [])
 
     def resolve(self, type_id: int) -> Type:
         """The type behind typedefs, qualifiers and tags; BtfError for a loop."""

@@ -60,15 +60,13 @@ class LazyLines(Collection[tuple[int, int, int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int, int, int]]:
         """What was read stays, for who goes over it again when the caller's memory is another."""
-        for insn_off, file_name_off, line_off, line_col in struct.iter_unpack("<IIII", bytes(self.seen)):
-            yield insn_off, file_name_off, line_off, line_col
+        yield from struct.iter_unpack("<IIII", bytes(self.seen))
         if self._error is not None:
             raise self._error
         try:
-            for record in self._unread:
-                self.seen += record
-                insn_off, file_name_off, line_off, line_col = struct.unpack("<IIII", record)
-                yield insn_off, file_name_off, line_off, line_col
+            for piece in self._unread:
+                self.seen += piece
+                yield from struct.iter_unpack("<IIII", piece)
         except BpfError as e:
             self._error = e
             raise
@@ -128,6 +126,9 @@ def _line_records(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> Iterator
         return
     if count > INT_MAX // LineInfo.SIZE or not LineInfo.SIZE <= rec_size <= MAX_REC_SIZE or rec_size % 4:
         raise BpfError(EINVAL)
+    if rec_size == LineInfo.SIZE:
+        yield from _pieces(kernel, attr.line_info, count, rec_size)
+        return
     for record in _records(kernel, attr.line_info, count, rec_size):
         if any(record[LineInfo.SIZE :]):
             out.put_u32(LINE_REC_OFF, LineInfo.SIZE)
@@ -136,7 +137,13 @@ def _line_records(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> Iterator
 
 
 def _records(kernel: Kernel, addr: int, count: int, rec_size: int) -> Iterator[bytes]:
-    """One by one, so that a record that cannot be read is met after those before it were looked at."""
+    for piece in _pieces(kernel, addr, count, rec_size):
+        for at in range(0, len(piece), rec_size):
+            yield piece[at : at + rec_size]
+
+
+def _pieces(kernel: Kernel, addr: int, count: int, rec_size: int) -> Iterator[bytes]:
+    """Whole records, so few at a time that one that cannot be read is met after those before it were looked at."""
     at = 0
     while at < count:
         n = min(CHUNK, count - at)
@@ -145,6 +152,5 @@ def _records(kernel: Kernel, addr: int, count: int, rec_size: int) -> Iterator[b
         except BpfError:
             n = 1
             piece = kernel.memory.read(addr + at * rec_size, rec_size)
-        for i in range(n):
-            yield piece[i * rec_size : (i + 1) * rec_size]
+        yield piece
         at += n

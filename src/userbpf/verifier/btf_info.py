@@ -15,7 +15,6 @@ from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import (
     Btf,
     Const,
-    DeclTag,
     Enum,
     Func,
     FuncProto,
@@ -294,8 +293,8 @@ def _exception_callback(ck: Checker, btf: Btf) -> None:
     main = ck.req.func_info[0][1]
     named = [
         t.name.removeprefix(EXCEPTION_CALLBACK)
-        for t in btf.types
-        if isinstance(t, DeclTag) and t.type == main and t.component == -1 and t.name.startswith(EXCEPTION_CALLBACK)
+        for t in btf.tags_of(main)
+        if t.component == -1 and t.name.startswith(EXCEPTION_CALLBACK)
     ]
     if not named:
         return
@@ -308,8 +307,8 @@ def _exception_callback(ck: Checker, btf: Btf) -> None:
 
 def _tags(btf: Btf, func_id: int) -> dict[int, tuple[str, ...]]:
     out: dict[int, tuple[str, ...]] = {}
-    for t in btf.types:
-        if isinstance(t, DeclTag) and t.type == func_id and t.name.startswith("arg:"):
+    for t in btf.tags_of(func_id):
+        if t.name.startswith("arg:"):
             out[t.component] = (*out.get(t.component, ()), t.name[4:])
     return out
 

@@ -37,7 +37,8 @@ def find_subprogs(insns: Sequence[Insn]) -> list[int]:
     starts = {0}
     n = len(insns)
     for pc, insn in enumerate(insns):
-        if (insn.code == CALL and insn.src == PSEUDO_CALL) or (insn.code == LDDW and insn.src == PSEUDO_FUNC):
+        code = insn[0]
+        if (code == CALL and insn.src == PSEUDO_CALL) or (code == LDDW and insn.src == PSEUDO_FUNC):
             target = pc + insn.imm + 1
             if not 0 <= target < n:
                 raise Reject(EINVAL, "call to invalid destination")
@@ -59,16 +60,21 @@ def jump_target(pc: int, insn: Insn) -> int | None:
 
 def check_subprogs(insns: Sequence[Insn], starts: Sequence[int]) -> None:
     """Each subprogram keeps its jumps inside and ends in a jump or an exit."""
-    ends = [*starts[1:], len(insns)]
-    sub = 0
-    for pc, insn in enumerate(insns):
-        if pc == ends[sub]:
-            sub += 1
-        target = jump_target(pc, insn)
-        if target is not None and not starts[sub] <= target < ends[sub]:
-            raise Reject(EINVAL, f"jump out of range from insn {pc} to {target}")
-        if pc == ends[sub] - 1 and insn.code not in (EXIT, JA, JA32):
+    for start, end in zip(starts, [*starts[1:], len(insns)], strict=True):
+        for pc in range(start, end):
+            insn = insns[pc]
+            if not _JUMPS[insn[0]]:
+                continue
+            target = jump_target(pc, insn)
+            if target is not None and not start <= target < end:
+                raise Reject(EINVAL, f"jump out of range from insn {pc} to {target}")
+        if insns[end - 1].code not in (EXIT, JA, JA32):
             raise Reject(EINVAL, "last insn is not an exit or jmp")
+
+
+# by opcode: whether it may be a jump, and whether control simply goes on behind it
+_JUMPS: Final = bytes(code & 7 in (5, 6) and code not in (CALL, EXIT, 0x8D) for code in range(256))
+_PLAIN: Final = bytes(code & 7 not in (5, 6) and code != LDDW for code in range(256))
 
 
 class Cfg:
@@ -118,11 +124,12 @@ class Cfg:
             self.subprog_of[start:end] = [number] * (end - start)
         self.loops = False  # whether any jump (or call) leads back
         self._walk(loops_allowed)
-        for pc in range(n):
-            self.succ[pc] = self._successors(pc)
-        self.orders = [self._postorder(start) for start in self.starts]
+        self.succ = [(pc + 1,) if _PLAIN[insn[0]] else self._successors(pc) for pc, insn in enumerate(insns)]
+        self.orders: list[list[int]] = []
         # per subprogram: whether every successor comes first in its order, so that one pass backwards settles all
-        self.one_pass = [self._successors_first(order) for order in self.orders]
+        self.one_pass: list[bool] = []
+        for start in self.starts:
+            self._postorder(start)
         self.scc = [0] * n
         self.scc_count = 0
         if self.loops:
@@ -154,17 +161,27 @@ class Cfg:
         n = len(insns)
         on_path, done = 1, 2
         colour = bytearray(n)
-        stack: list[tuple[int, list[int]]] = []
+        # runs of plain instructions are one entry: first, last, where the last one leads
+        stack: list[tuple[int, int, list[int]]] = []
 
-        def enter(pc: int) -> None:
+        def enter(first: int) -> None:
+            pc = first
             colour[pc] = on_path
-            stack.append((pc, self._edges(pc)))
+            while _PLAIN[insns[pc][0]]:
+                after = pc + 1
+                if after >= n or colour[after]:
+                    stack.append((first, pc, [after]))
+                    return
+                pc = after
+                colour[pc] = on_path
+            stack.append((first, pc, self._edges(pc)))
 
         enter(0)
         while stack:
-            pc, todo = stack[-1]
+            first, pc, todo = stack[-1]
             if not todo:
-                colour[pc] = done
+                for each in range(first, pc + 1):
+                    colour[each] = done
                 stack.pop()
                 continue
             target = todo.pop()
@@ -232,38 +249,32 @@ class Cfg:
         if kind in (1, 3):
             self.force[pc] = 1
 
-    def _postorder(self, start: int) -> list[int]:
+    def _postorder(self, start: int) -> None:
         """Every instruction of the subprogram, most after their successors: the order in which Linux solves liveness."""
+        succ = self.succ
         order: list[int] = []
+        new, waiting, open_, done = 0, 1, 2, 3
         seen = bytearray(len(self.insns))
-        seen[start] = 1
         stack = [start]
+        successors_first = True
         while stack:
             pc = stack[-1]
-            if seen[pc] == 2:
+            if seen[pc] >= open_:
                 stack.pop()
-                if seen[pc] == 2:
-                    seen[pc] = 3
+                if seen[pc] == open_:
+                    seen[pc] = done
                     order.append(pc)
+                    for target in succ[pc]:
+                        if seen[target] != done:
+                            successors_first = False
                 continue
-            if seen[pc] == 3:
-                stack.pop()
-                continue
-            seen[pc] = 2
-            for target in self.succ[pc]:
-                if seen[target] == 0:
-                    seen[target] = 1
+            seen[pc] = open_
+            for target in succ[pc]:
+                if seen[target] == new:
+                    seen[target] = waiting
                     stack.append(target)
-        return order
-
-    def _successors_first(self, order: list[int]) -> bool:
-        done = bytearray(len(self.insns))
-        for pc in order:
-            for target in self.succ[pc]:
-                if not done[target]:
-                    return False
-            done[pc] = 1
-        return True
+        self.orders.append(order)
+        self.one_pass.append(successors_first)
 
     # --- loops ---------------------------------------------------------------------------------------------------------
     def _components(self) -> None:
@@ -319,28 +330,27 @@ class Cfg:
     # --- registers -----------------------------------------------------------------------------------------------------
     def _liveness(self, arg_count: Callable[[Insn], int]) -> None:
         """Which registers may be read before they are written, at each instruction; one bit a register."""
-        insns = self.insns
-        uses = [0] * len(insns)
-        keep = [0] * len(insns)
-        for order in self.orders:
-            for pc in order:
-                use, define = use_def(insns[pc], arg_count)
-                uses[pc] = use
-                keep[pc] = ~define
-        live = self.live
-        succ = self.succ
+        insns, live, succ = self.insns, self.live, self.succ
         for order, one_pass in zip(self.orders, self.one_pass, strict=True):
-            changed = True
+            rows: list[tuple[int, int, int]] = []
+            for pc in order:
+                use, keep = use_keep(insns[pc], arg_count)
+                rows.append((pc, use, keep))
+                out = 0
+                for target in succ[pc]:
+                    out |= live[target]
+                live[pc] = out & keep | use
+            changed = not one_pass
             while changed:
                 changed = False
-                for pc in order:
+                for pc, use, keep in rows:
                     out = 0
                     for target in succ[pc]:
                         out |= live[target]
-                    before = out & keep[pc] | uses[pc]
+                    before = out & keep | use
                     if before != live[pc]:
                         live[pc] = before
-                        changed = not one_pass
+                        changed = True
 
     def live_text(self, disasm: Callable[[int], str]) -> str:
         """The listing at the head of a level-2 log."""
@@ -355,6 +365,24 @@ class Cfg:
 
 
 CALLER_SAVED: Final = 0b111111
+
+
+# what instructions other than calls and atomics use and leave alone, by opcode and registers
+_KNOWN: dict[int, tuple[int, int]] = {}
+
+
+def use_keep(insn: Insn, arg_count: Callable[[Insn], int]) -> tuple[int, int]:
+    """Registers read by one instruction, and all that it does not write, as masks."""
+    code = insn[0]
+    if code == CALL or code & 7 == 3:
+        use, define = use_def(insn, arg_count)
+        return use, ~define
+    key = code | insn[1] << 8 | insn[2] << 16
+    known = _KNOWN.get(key)
+    if known is None:
+        use, define = use_def(insn, arg_count)
+        known = _KNOWN[key] = use, ~define
+    return known
 
 
 def use_def(insn: Insn, arg_count: Callable[[Insn], int]) -> tuple[int, int]:

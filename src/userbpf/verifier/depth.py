@@ -81,6 +81,8 @@ def find_fastcall(ck: Checker) -> Fastcall | None:
     pcs: set[int] = set()
     floors: dict[int, int] = {}
     for pc, insn in enumerate(ck.insns):
+        if insn[0] != CALL:
+            continue
         free = _kept_by(ck, insn)
         if not free:
             continue
@@ -96,8 +98,6 @@ def find_fastcall(ck: Checker) -> Fastcall | None:
 
 def _kept_by(ck: Checker, insn: Insn) -> set[int]:
     """The argument registers that a call leaves alone; none unless it is a fastcall."""
-    if insn.code != CALL:
-        return set()
     used = -1
     if insn.src == 0 and insn.imm in _FASTCALL_HELPERS and ck.req.prog_type in CPU_NUMBER:
         used = _FASTCALL_HELPERS[insn.imm]
@@ -143,10 +143,9 @@ def shown(ck: Checker, accepted: bool) -> str:
     left = list(range(len(ck.subprogs)))
     if accepted:
         left = [number for number, sub in enumerate(ck.subprogs) if any(ck.seen[sub.start : sub.end])]
-        for pc, insn in enumerate(ck.insns):
-            number = ck.cfg.subprog_of[pc]
-            if insn.code == MAY_GOTO and insn.off and ck.seen[pc]:
-                extra[number] |= MAY_GOTO_BYTES
+        for pc in [pc for pc, insn in enumerate(ck.insns) if insn[0] == MAY_GOTO]:
+            if ck.insns[pc].off and ck.seen[pc]:
+                extra[ck.cfg.subprog_of[pc]] |= MAY_GOTO_BYTES
         for number in {ck.cfg.subprog_of[pc] for pc, fits in ck.loop_inline.items() if fits}:
             extra[number] += BPF_LOOP_BYTES
     return "+".join(str(depth_of(ck, n) + extra[n]) for n in left) or "0"
@@ -157,6 +156,8 @@ def check_depth(ck: Checker) -> None:
     cfg = ck.cfg
     if ck.fastcall is not None:
         ck.fastcall.done = True
+    if len(ck.subprogs) == 1:
+        return  # a single frame was checked access by access
     calls: list[list[int]] = [[] for _ in ck.subprogs]
     tails: set[int] = set()
     for pc, insn in enumerate(ck.insns):

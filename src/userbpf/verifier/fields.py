@@ -15,7 +15,7 @@ from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import MapType
-from userbpf.btf import Array, Btf, Composite, DataSec, DeclTag, Ptr, Struct, Type, TypeTag, Var
+from userbpf.btf import Array, Btf, Composite, DataSec, Ptr, Struct, Type, TypeTag, Var
 from userbpf.errors import BpfError, BtfError
 from userbpf.verifier.reject import EACCES, Reject
 
@@ -278,14 +278,7 @@ class _Finder:
 
     def _contains(self, owner: Type, number: int, root: Field) -> None:
         """`contains:struct:member` tells what a root leads to."""
-        tags = [
-            t.name
-            for t in self.btf.types
-            if isinstance(t, DeclTag)
-            and t.type == owner.id
-            and t.component == number
-            and t.name.startswith("contains:")
-        ]
+        tags = [t.name for t in self.btf.tags_of(owner.id) if t.component == number and t.name.startswith("contains:")]
         if len(tags) != 1 or tags[0].count(":") < 2:
             raise BpfError(EINVAL)
         _, struct_name, member_name = tags[0].split(":", 2)

@@ -61,21 +61,15 @@ def resolve(ck: Checker, insns: Sequence[Insn]) -> None:
     by_token: dict[int, MapUse] = {}
     while pc < n:
         insn = insns[pc]
-        code = insn.code
-        cls = code & 7
-        if cls == 1 and (code & 0xE0 not in (0x60, 0x80) or insn.imm):
+        code = insn[0]
+        if code & 7 == 1 and (code & 0xE0 not in (0x60, 0x80) or insn.imm):
             raise Reject(EINVAL, "BPF_LDX uses reserved fields")
         if code == 0x18:
             _pair(ck, insns, pc, by_token)
-            pc += 2
-            continue
-        if not _known_opcode(code):
+            pc += 1
+        elif code not in KNOWN_OPCODES:
             raise Reject(EINVAL, f"unknown opcode {code:02x}")
         pc += 1
-
-
-def _known_opcode(code: int) -> bool:
-    return code in KNOWN_OPCODES
 
 
 def _opcodes() -> frozenset[int]:

@@ -76,7 +76,17 @@ Origin: TypeAlias = tuple[int, int, int]
 
 def origins(insns: Sequence[Insn]) -> list[Origin]:
     """The table of a program."""
-    return [_origin(insn) for insn in insns]
+    out = []
+    for insn in insns:
+        key = insn[0] | insn[1] << 8 | insn[2] << 16
+        known = _ORIGINS.get(key)
+        if known is None:
+            known = _ORIGINS[key] = _origin(insn)
+        out.append(known)
+    return out
+
+
+_ORIGINS: dict[int, Origin] = {}
 
 
 def _origin(insn: Insn) -> Origin:

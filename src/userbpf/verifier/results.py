@@ -206,11 +206,9 @@ def check_btf_info(ck: Checker, starts: Sequence[int]) -> None:
     if ck.profile.has("global_functions"):
         ck.globals = {n for n, func in enumerate(found.funcs) if n and func.linkage == btf_info.GLOBAL}
     if found.lines:
-        current = -1
-        for pc in range(len(ck.insns)):
-            if pc in found.lines:
-                current = pc
-            ck.line_of.append(current)
+        firsts = list(found.lines)
+        for first, end in zip([-1, *firsts], [*firsts, len(ck.insns)], strict=True):
+            ck.line_of += [first] * (end - max(first, 0))
 
 
 def _abnormal_returns(ck: Checker, starts: Sequence[int]) -> None:
@@ -263,9 +261,8 @@ def print_stats(ck: Checker, stats: Stats, accepted: bool) -> None:
 
 def verified(ck: Checker, stats: Stats) -> VerifiedProg:
     live = bytearray(ck.seen)
-    for pc, insn in enumerate(ck.insns):
-        if insn.code == LDDW and live[pc]:
-            live[pc + 1] = 1
+    for pc in [pc for pc, insn in enumerate(ck.insns) if insn[0] == LDDW]:
+        live[pc + 1] = live[pc]
     return VerifiedProg(
         request=ck.req,
         insns=ck.insns,
