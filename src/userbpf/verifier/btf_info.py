@@ -32,11 +32,12 @@ from userbpf.btf import (
 )
 from userbpf.errors import BpfError, BtfError
 from userbpf.verifier import contracts
-from userbpf.verifier.reject import EEXIST, EINVAL, Reject
+from userbpf.verifier.reject import EEXIST, EINVAL, ENOENT, EOPNOTSUPP, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
+TAGS: Final = frozenset(("ctx", "nonnull", "nullable", "trusted", "untrusted", "arena"))
 STATIC: Final = 0
 GLOBAL: Final = 1
 
@@ -85,7 +86,8 @@ PROBED_FOR: Final = "pt_regs"  # what it stands for
 class Arg:
     """One argument of a function: "scalar", "ctx", "dynptr", "mem" of `size` bytes, or the kernel's "struct" of `type_id`.
 
-    The last two may be null.
+    The last two may be null. "arena" is a pointer into the arena; "any" may be whatever it wants, and is read with care: as
+    the kernel's structure `type_id`, or as plain memory.
     """
 
     kind: str
@@ -104,9 +106,15 @@ class FuncBtf:
     type_id: int
     args: list[Arg] | None = None
     wrong: str | None = None
+    errno: int = EINVAL
     looked: bool = False
     called: bool = False
     verified: bool = False
+
+    def refuse(self, wrong: str, errno: int = EINVAL) -> Arg | None:
+        """Its arguments cannot be told."""
+        self.wrong, self.errno = wrong, errno
+        return None
 
 
 @dataclass(slots=True)
@@ -266,11 +274,13 @@ def prepare(ck: Checker, number: int) -> FuncBtf | None:
     is_global = func.linkage == GLOBAL
     params = func.proto.params
     if len(params) > 5:
-        func.wrong = f"Global function {func.name}() with {len(params)} > 5 args. Buggy compiler."
+        if is_global:
+            func.wrong = f"Global function {func.name}() with {len(params)} > 5 args. Buggy compiler."
         return func
     result = strip(btf, func.proto.type)
     if not isinstance(result, Int | Enum):
-        func.wrong = f"Global function {func.name}() doesn't return scalar. Only those are supported."
+        if is_global:
+            func.wrong = f"Global function {func.name}() doesn't return scalar. Only those are supported."
         return func
     args: list[Arg] = []
     tags = _tags(btf, func.type_id)
@@ -317,42 +327,58 @@ def _argument(
     ck: Checker, btf: Btf, func: FuncBtf, i: int, type_id: int, tags: tuple[str, ...], is_global: bool
 ) -> Arg | None:
     t = strip(btf, type_id)
-    unknown = [tag for tag in tags if tag not in ("ctx", "nonnull", "nullable", "trusted")]
-    if unknown:
-        func.wrong = f"arg#{i} tag '{unknown[0]}' is not supported"
-        return None
+    if tags and not is_global:
+        return func.refuse(f"arg#{i} type tag is not supported in static functions", EOPNOTSUPP)
+    if not TAGS.issuperset(tags):
+        return func.refuse(f"arg#{i} has unsupported set of tags", EOPNOTSUPP)
+    if tags and not isinstance(t, Ptr):
+        return func.refuse(f"arg#{i} has pointer tag, but is not a pointer type")
     if isinstance(t, Int | Enum):
         return Arg("scalar")
     if isinstance(t, Ptr):
         target = strip(btf, t.type)
-        if _is_ctx(ck, btf, t.type):
-            return Arg("ctx")
+        context = _is_ctx(ck, btf, t.type)
         if not is_global:
-            return None
-        if "ctx" in tags:
-            func.wrong = _wrong_ctx(ck.req.prog_type, ck.req.expected_attach_type, i, target)
-            return None if func.wrong else Arg("ctx")
-        if isinstance(target, Struct) and target.name == contracts.DYNPTR_STRUCT:
-            return Arg("dynptr")
-        if "trusted" in tags:
-            return _kernel_struct(ck, func, i, target, "nullable" in tags)
+            return Arg("ctx") if context else None
+        local = isinstance(target, Struct) and target.name == contracts.DYNPTR_STRUCT
+        if (context or local or "ctx" in tags) and not {"ctx"}.issuperset(tags):
+            return func.refuse(f"arg#{i} has invalid combination of tags")
+        if "ctx" in tags and not context:
+            wrong = _wrong_ctx(ck.req.prog_type, ck.req.expected_attach_type, i, target)
+            return func.refuse(wrong) if wrong else Arg("ctx")
+        if context or local:
+            return Arg("ctx" if context else "dynptr")
+        for kind in ("trusted", "untrusted", "arena"):
+            if kind in tags:
+                return _tagged(ck, func, i, target, kind, tags)
         size = _size(btf, target)
         if size is None:
-            func.wrong = f"arg#{i} reference type('{_kind_name(target)} {target.name}') size cannot be determined: -22"
-            return None
+            shown = f"{_kind_name(target)} {target.name}"
+            return func.refuse(f"arg#{i} reference type('{shown}') size cannot be determined: -22")
         return Arg("mem", size, "nonnull" not in tags)
     if is_global:
         func.wrong = f"Arg#{i} type {_kind_name(t)} in {func.name}() is not supported yet."
     return None
 
 
-def _kernel_struct(ck: Checker, func: FuncBtf, i: int, target: Type, nullable: bool) -> Arg | None:
-    """A structure of the kernel that is surely there."""
-    type_id = contracts.kernel_struct(ck, target)
+def _tagged(ck: Checker, func: FuncBtf, i: int, target: Type, kind: str, tags: tuple[str, ...]) -> Arg | None:
+    """A pointer whose tag says what it may be: to an object of the kernel, surely or perhaps there, or into the arena."""
+    if kind == "trusted":
+        if "nonnull" in tags:
+            return func.refuse(f"arg#{i} has invalid combination of tags")
+    elif len(tags) > 1:
+        return func.refuse(f"arg#{i} {kind} cannot be combined with any other tags")
+    if kind == "arena":
+        return Arg("arena")
+    if kind == "untrusted" and isinstance(target, Void | Int | Enum):
+        return Arg("any")
+    shown = f"{_kind_name(target)} {target.name or '(anon)'}"
+    if not target.name:
+        return func.refuse(f"arg#{i} reference type('{shown}') candidate matching error: -22")
+    type_id = contracts.kernel_type(ck, target)
     if not type_id:
-        func.wrong = f"arg#{i} type tag 'trusted': the kernel has no structure {target.name!r}"
-        return None
-    return Arg("struct", nullable=nullable, type_id=type_id)
+        return func.refuse(f"arg#{i} reference type('{shown}') has no matches", ENOENT)
+    return Arg("struct" if kind == "trusted" else "any", nullable="nullable" in tags, type_id=type_id)
 
 
 def _is_ctx(ck: Checker, btf: Btf, type_id: int) -> bool:
@@ -403,4 +429,6 @@ def _kind_name(t: Type) -> str:
         return "STRUCT"
     if isinstance(t, Union):
         return "UNION"
+    if isinstance(t, FuncProto):
+        return "FUNC_PROTO"
     return type(t).__name__.upper()

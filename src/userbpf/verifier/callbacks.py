@@ -173,16 +173,15 @@ def check_arguments(ck: Checker, number: int) -> int:
         return EINVAL
     wrong = _arguments(ck, func)
     if wrong and func.linkage == btf_info.STATIC:
-        func.args = None  # its BTF is not believed any more, and not spoken of again
+        func.args = func.wrong = None  # its BTF is not believed any more, and not spoken of again
     return wrong
 
 
 def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
-    is_global = func.linkage == btf_info.GLOBAL
     if func.args is None:
-        if func.wrong and is_global:
+        if func.wrong:
             ck.say(func.wrong)
-        return EINVAL
+        return func.errno
     for i, arg in enumerate(func.args, 1):
         reg = ck.regs[i]
         if arg.kind == "scalar":
@@ -198,7 +197,7 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
             if reg[0] != CTX:
                 ck.say(f"arg#{i - 1} expects pointer to ctx")
                 return EINVAL
-        elif arg.kind in ("struct", "dynptr"):
+        elif arg.kind in contracts.KINDS:
             try:
                 contracts.given(ck, i, reg, arg)
             except Reject as refusal:
@@ -266,13 +265,13 @@ def global_arguments(ck: Checker, number: int, frame: Frame) -> None:
     func = btf_info.prepare(ck, number)
     assert func is not None
     if func.args is None:
-        raise Reject(EINVAL, func.wrong or "")
+        raise Reject(func.errno, func.wrong or "")
     for i, arg in enumerate(func.args, 1):
         if arg.kind == "scalar":
             frame.regs[i] = UNKNOWN_REG
         elif arg.kind == "ctx":
             frame.regs[i] = (CTX, ZERO, 0, 0, None)
-        elif arg.kind in ("struct", "dynptr"):
+        elif arg.kind in contracts.KINDS:
             frame.regs[i] = contracts.assumed(ck, arg)
         elif arg.nullable:
             frame.regs[i] = (MEM | MAYBE_NULL, ZERO, ck.new_id(), 0, (arg.size, 0))
