@@ -208,7 +208,15 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
             if wrong is not None:
                 ck.say(wrong.text)
                 return wrong.errno if reg[0] == NOT_INIT else EINVAL
+            if not arg.nullable and _may_be_null(ck, reg):
+                ck.say(f"arg#{i - 1} is expected to be non-NULL")
+                return EINVAL
     return 0
+
+
+def _may_be_null(ck: Checker, reg: Reg) -> bool:
+    """Linux lets a constant NULL pass for an argument that is declared __arg_nonnull, and the function reads through it."""
+    return bool(reg[0] & MAYBE_NULL) or (reg[0] == SCALAR and not ck.mirror)
 
 
 def _memory_argument(ck: Checker, number: int, reg: Reg, size: int) -> Reject | None:

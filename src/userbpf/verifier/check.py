@@ -78,8 +78,9 @@ DONE: Final = -1
 # Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a fetching
 # atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar += fp` in
 # a callee counts as the main program's; the low half of a pointer counts as never zero; a number to which an untrusted
-# pointer is added counts as unchanged; what matters in a later round of a callback is not carried back (see `late`). Only
-# tests that compare logs with Linux line by line set this, so that all other lines can be compared.
+# pointer is added counts as unchanged; what matters in a later round of a callback is not carried back (see `late`); a
+# constant NULL passes for a __arg_nonnull argument. Only tests that compare logs with Linux line by line set this, so that
+# all other lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
 
@@ -107,7 +108,7 @@ class Checker:
     def __init__(self, req: VerifyRequest) -> None:
         self.req = req
         self.insns: tuple[Insn, ...] = tuple(req.insns)
-        self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc, self._name_call))
+        self.log = Log(req.log_level, lambda pc: disasm(self.insns, pc, self.name_call))
         self.allow_ptr_leaks = req.caps.perfmon
         self.profile = profile(req.kernel)
         self.max_insns = self.profile.limits.complexity
@@ -631,7 +632,7 @@ class Checker:
             self._sleepers = calls.sleepers(self)
         return number in self._sleepers
 
-    def _name_call(self, insn: Insn, value: int) -> str | None:
+    def name_call(self, insn: Insn, value: int) -> str | None:
         return kfuncs.name_of(self, insn) if insn.code == CALL and insn.src == PSEUDO_KFUNC else None
 
     def kernel_btf(self) -> Btf | None:

@@ -2,8 +2,8 @@
 
 A layer over the same facts, never mixed into the log. The refused verification is recorded (`record`), the register at fault is
 followed back to where its value came from (`life`), and a rule that knows the refusal's message says what the instruction
-needed, where the fact that would have given it was lost, and what usually mends it. Rules stand in `RULES`, first match
-wins; for a message of no rule the path and the register's life speak alone.
+needed, where the fact that would have given it was lost, and what usually mends it. The rules are in the package `rules`, a
+module a subject, first match wins; for a message of no rule the path and the register's life speak alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from typing import Any, Final, NamedTuple
 
 from userbpf.errors import messages
 from userbpf.isa import opcodes as op
+from userbpf.isa.insn import Insn
 from userbpf.verifier.api import Rejected, VerifyRequest
-from userbpf.verifier.life import Event, kind_of, life, movers, show
+from userbpf.verifier.life import Event, life, shortened
 from userbpf.verifier.record import Recording, Visit, record
-from userbpf.verifier.regs import PACKET, PACKET_END, PACKET_META, SCALAR, Reg
+from userbpf.verifier.regs import PACKET, PACKET_END, PACKET_META, SCALAR, UNINIT, Reg
+from userbpf.verifier.words import value
 
 QUIET: Final = ("func#", "Validating ")
 STATS: Final = 4
+JUMPS: Final = (op.BPF_JMP, op.BPF_JMP32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,21 @@ class Step:
 
 
 @dataclass(slots=True)
+class Lost:
+    """Where the fact that was needed was lost, or where it should have been gained and was not."""
+
+    pc: int
+    insn: str
+    place: Place | None = None
+
+
+@dataclass(slots=True)
 class Explanation:
     """A refusal explained. `to_dict` gives the same as plain data, the shape of `verify --json`.
 
     `rule`: the rule that knew the message, "" for none. `needed`: what the instruction asks for. `known`: what was known
-    instead. `cause`: where the missing fact was lost or never gained. `advice`: what usually mends it, best first.
+    instead. `cause`: where the missing fact was lost or never gained, `lost` that place. `advice`: what usually mends it,
+    best first. `life`: what became of `register` until then, of loops the first round and the last.
     """
 
     errno: int
@@ -63,11 +76,17 @@ class Explanation:
     needed: str = ""
     known: str = ""
     cause: str = ""
+    lost: Lost | None = None
     life: list[Step] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def is_branch(insn: Insn) -> bool:
+    """Whether it is a comparison that jumps or not."""
+    return insn.code & 7 in JUMPS and insn.code & 0xF0 not in (op.BPF_JA, op.BPF_CALL, op.BPF_EXIT, op.BPF_JCOND)
 
 
 class Case:
@@ -83,16 +102,21 @@ class Case:
         self.last_line = lines[-1] if lines else ""
         pc = error.pc if error.pc is not None and 0 <= error.pc < len(rec.insns) else 0
         self.pc = self.path[-1].pc if self.path else pc
-        self.number: Reg | None = None  # the value whose bounds matter
+        self.events: list[Event] = []  # the life of the register at fault, whole
         self.out = Explanation(
             error.errno or 0,
             self.last_line,
             self.pc,
             rec.text(self.pc) if rec.insns else "",
-            self.place(self.pc),
+            self.place(self.pc) if self.path or pc else None,
         )
 
     # --- what rules ask ----------------------------------------------------------------------------------------------------
+    @property
+    def insn(self) -> Insn:
+        """The refused instruction."""
+        return self.rec.insns[self.pc]
+
     def place(self, pc: int) -> Place | None:
         found = self.rec.line(pc)
         return Place(found[0], found[2], found[1].strip()) if found is not None else None
@@ -103,59 +127,67 @@ class Case:
         return f"line {place.line}" if place is not None and place.line else f"instruction {pc}"
 
     def reg(self, number: int) -> Reg:
-        return self.path[-1].regs[number] if self.path else self.ck.regs[number]
+        return self.path[-1].regs[number] if self.path else UNINIT
+
+    def show(self, reg: Reg) -> str:
+        return value(reg, self.path[-1].frameno if self.path else 0)
 
     def follow(self, number: int) -> list[Event]:
         """Make a register the one at fault; its life."""
-        events = life(self.rec, self.path, number)
-        self.out.register = number
-        self.out.life = self._steps(events)
-        self.number = self.reg(number)
-        self.out.known = f"R{number} is {show(self.reg(number), self.path[-1].frameno if self.path else 0)}"
-        return events
+        self.life_of(self.path, number)
+        self.out.known = f"R{number} is {self.show(self.reg(number))}"
+        return self.events
 
-    def follow_addend(self, number: int) -> int:
-        """For a pointer at fault because of what was added to it: the number becomes the one at fault. The register."""
-        self.follow(number)
-        for event in reversed(self.out.life):
+    def life_of(self, path: list[Visit], number: int) -> None:
+        """Make the register that it was at the end of a path the one at fault."""
+        self.events = life(self.rec, path, number)
+        self.out.register = number
+        self.out.life = [
+            Step(e.pc, self.rec.text(e.pc), e.kind, e.text, self.place(e.pc)) for e in shortened(self.events)
+        ]
+
+    def lose(self, pc: int) -> None:
+        """Say where the fact was lost."""
+        self.out.lost = Lost(pc, self.rec.text(pc), self.place(pc))
+
+    def visit(self, number: int) -> int:
+        """Index of a visit on the path."""
+        return next((i for i, v in enumerate(self.path) if v.number == number), len(self.path) - 1)
+
+    def addend(self, number: int) -> tuple[int, Visit, Reg] | None:
+        """The number that was last added to a pointer: its register, the visit of the addition, its value then."""
+        for event in reversed(self.events):
             insn = self.rec.insns[event.pc]
             if event.kind == "change" and insn.code == op.BPF_ALU64 | op.BPF_ADD | op.BPF_X:
-                at = max(i for i, visit in enumerate(self.path) if visit.pc == event.pc)
-                visit = self.path[at]
+                visit = self.path[self.visit(event.number)]
                 regno = insn.src if visit.regs[insn.src][0] == SCALAR else insn.dst
-                if visit.regs[regno][0] == SCALAR:
-                    self.out.register = regno
-                    self.out.life = self._steps(life(self.rec, self.path[: at + 1], regno))
-                    self.out.known += f"; R{regno}, added to it at {self.at(event.pc)}, is {show(visit.regs[regno])}"
-                    self.number = visit.regs[regno]
-                    return regno
-        self.number = self.reg(number)
-        return number
+                if visit.regs[regno][0] == SCALAR and visit.regs[regno][1].mask:
+                    return regno, visit, visit.regs[regno]
+        return None
 
-    def _steps(self, events: list[Event]) -> list[Step]:
-        return [Step(e.pc, self.rec.text(e.pc), e.kind, e.text, self.place(e.pc)) for e in events]
+    def branches(self) -> list[tuple[int, Visit]]:
+        """Comparisons on the path, with their index in it; the refused instruction is none of them."""
+        insns = self.rec.insns
+        return [(i, v) for i, v in enumerate(self.path[:-1]) if is_branch(insns[v.pc])]
 
-    def comparisons(self) -> list[tuple[Visit, Reg, Reg]]:
-        """Comparisons of two registers on the path: the visit and both operands before it."""
+    def taken(self, index: int) -> bool:
+        """Whether the path jumped at a comparison."""
+        pc = self.path[index].pc
+        return self.path[index + 1].pc == pc + 1 + self.rec.insns[pc].off
+
+    def packet_checks(self) -> list[tuple[Visit, Reg, bool]]:
+        """Comparisons of a packet pointer with the end: the visit, the pointer, and whether the bytes exist on this path."""
         out = []
-        for visit in self.path[:-1]:
+        for i, visit in self.branches():
             insn = self.rec.insns[visit.pc]
-            if (
-                insn.code & 7 in (op.BPF_JMP, op.BPF_JMP32)
-                and insn.code & op.BPF_X
-                and insn.code & 0xF0 not in (0x80, 0x90)
-            ):
-                out.append((visit, visit.regs[insn.dst], visit.regs[insn.src]))
-        return out
-
-    def packet_checks(self) -> list[tuple[Visit, Reg]]:
-        """Comparisons of a packet pointer with the end: the visit and the packet pointer."""
-        out = []
-        for visit, a, b in self.comparisons():
+            if not insn.code & op.BPF_X:
+                continue
+            a, b = visit.regs[insn.dst], visit.regs[insn.src]
+            code, taken = insn.code & 0xF0, self.taken(i)
             if b[0] == PACKET_END and a[0] in (PACKET, PACKET_META):
-                out.append((visit, a))
+                out.append((visit, a, taken if code in (op.BPF_JLT, op.BPF_JLE) else not taken))
             elif a[0] == PACKET_END and b[0] in (PACKET, PACKET_META):
-                out.append((visit, b))
+                out.append((visit, b, taken if code in (op.BPF_JGT, op.BPF_JGE) else not taken))
         return out
 
 
@@ -192,7 +224,7 @@ def explain(req: VerifyRequest) -> Explanation | None:
 
 def explain_recording(rec: Recording) -> Explanation | None:
     """Explain the refusal that a recording at log level 4 ended in."""
-    from userbpf.verifier import explain_rules as _rules  # noqa: F401  registers its rules
+    from userbpf.verifier import rules as _rules  # noqa: F401  registers them
 
     if rec.error is None:
         return None
@@ -205,6 +237,8 @@ def explain_recording(rec: Recording) -> Explanation | None:
             if line != case.last_line:
                 case.out.message = f"{line}; {case.last_line}"
             entry.tell(case, found)
+            if case.path and case.out.lost is None and case.events:
+                _lost_in_life(case)
             break
     else:
         _generic(case)
@@ -219,4 +253,11 @@ def _generic(case: Case) -> None:
         case.follow(int(found[1]))
 
 
-__all__ = ["Case", "Explanation", "Place", "Rule", "Step", "explain", "explain_recording", "kind_of", "movers", "rule"]
+def _lost_in_life(case: Case) -> None:
+    """No rule said where: the last event that lost something, or else where the value came from."""
+    events = case.events
+    gone = next((e for e in reversed(events) if e.kind in ("moved", "released", "clobber")), None)
+    case.lose((gone or events[0]).pc)
+
+
+__all__ = ["Case", "Explanation", "Lost", "Place", "Rule", "Step", "explain", "explain_recording", "is_branch", "rule"]

@@ -7,15 +7,17 @@ are those of the plain checker, whose every decision this one shares; it only lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
+from userbpf.isa.opcodes import BPF_PSEUDO_CALL
 from userbpf.verifier.api import Rejected, VerifyRequest
+from userbpf.verifier.calls import helper_name
 from userbpf.verifier.check import Checker, Step, uncollected
 from userbpf.verifier.regs import Reg, Slot
-from userbpf.verifier.state import Ref, State
+from userbpf.verifier.state import Frame, Ref, State
 
 MAX_KEPT: Final = 20_000  # visits that a recording of everything keeps
 
@@ -65,6 +67,10 @@ class Recorder(Checker):
         self.kept: list[Visit] | None = [] if keep_all else None
         self.visits = 0
         self._led_to: dict[State, Visit | None] = {}
+
+    def check_function(self, number: int, setup: Callable[[Frame], None]) -> None:
+        self.visit = None  # a path of its own
+        super().check_function(number, setup)
 
     def push(self, pc: int, prev: int) -> State:
         other = super().push(pc, prev)
@@ -119,7 +125,16 @@ class Recording:
 
     def text(self, pc: int) -> str:
         """The instruction as Linux prints it."""
-        return disasm(self.insns, pc)
+        return disasm(self.insns, pc, self.checker.name_call)
+
+    def callee(self, insn: Insn) -> str:
+        """The name of what a call calls."""
+        if insn.src == BPF_PSEUDO_CALL:
+            return "the function called"
+        if insn.src == 0:
+            return helper_name(insn.imm)
+        found = self.checker.kfuncs.get((insn.imm, insn.off))
+        return found.name if found is not None else f"kernel function #{insn.imm}"
 
     def line(self, pc: int) -> tuple[str, str, int] | None:
         """(file, text, number) of the source line that an instruction belongs to."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from userbpf.verifier.cfg import LDDW
-from userbpf.verifier.life import show
+from userbpf.verifier.log import reg_text
 from userbpf.verifier.record import Recording, Visit
 from userbpf.verifier.regs import NOT_INIT, SLOT_CHARS
 
@@ -34,14 +34,14 @@ class Texts:
 def state_of(visit: Visit, texts: Texts) -> list[list[int]]:
     """Pairs of name and value, as numbers of texts."""
     out = [
-        [texts.number(f"R{n}"), texts.number(show(reg, visit.frameno))]
+        [texts.number(f"R{n}"), texts.number(reg_text(reg, visit.frameno))]
         for n, reg in enumerate(visit.regs)
         if reg[0] != NOT_INIT
     ]
     for n, (types, spill) in enumerate(visit.stack):
         if any(types):
             chars = "".join(SLOT_CHARS[t] for t in types)
-            value = show(spill, visit.frameno) if spill is not None else chars
+            value = reg_text(spill, visit.frameno) if spill is not None else chars
             out.append([texts.number(f"fp{-(n + 1) * 8}"), texts.number(value)])
     if visit.refs:
         out.append([texts.number("refs"), texts.number(", ".join(str(r.id) for r in visit.refs))])

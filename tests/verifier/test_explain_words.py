@@ -1,0 +1,117 @@
+"""The messages of the verifier against the rules of explanations: what it says has a rule, or is plain."""
+
+from __future__ import annotations
+
+import ast
+from itertools import product
+from pathlib import Path
+
+import userbpf.verifier
+from userbpf.verifier import rules
+from userbpf.verifier.explain import RULES
+
+VERIFIER = Path(userbpf.verifier.__file__).parent
+# what stands in the place of a value when a message is searched for
+SAMPLES = (
+    "1",
+    "scalar",
+    "map_value",
+    "bpf_task_acquire",
+    "iter_num",
+    "0x0",
+    "ptr_",
+    "bpf_spin_lock",
+    "timer",
+    "ctx#1",
+    "",
+)
+MIXED = ("1", "read from", "iter_num", "bpf_x#1", "")
+# messages that say themselves what is wrong, or that no compiler's output leads to
+PLAIN = frozenset(
+    {
+        "R{} is invalid",
+        "R{} {}",
+        "{} is not supported",
+        "callback function not static",
+        "programs without CAP_BPF are not supported",
+        "Function {} has {} > {} args",
+        "Unrecognized arg#{} type {}",
+        "arg#{} of kernel function {} is not supported",
+        "arguments of type {} are not supported",
+        "callbacks of {} are not supported",
+        "callback function not allowed for map",
+        "exception callback type id not found in func_info",
+        "exception callback {}() is not supported",
+        "multiple exception callback tags for main subprog",
+        "invalid arg_type for sockmap/sockhash",
+        "invalid map_ptr to access map->key",
+        "invalid map_ptr to access map->value",
+        "invalid module BTF object FD specified.",
+        "invalid return type {} of func {}",
+        "map_ptr access not supported for map type {}",
+        "map_ptr access not supported without CONFIG_DEBUG_INFO_BTF",
+        "kern ctx type id {} is not a struct",
+        "kfunc bpf_rdonly_cast type ID argument must be of a struct or void",
+        "kernel function bpf_throw is not supported in callbacks",
+        "too many different kernel function calls",
+        "use static function instead",
+        "uninit stack in range of var-offset write prohibited for !root; insn {}, off: {}",
+        "spilled ptr in range of var-offset stack write; insn {}, ptr off: {}",
+        "'struct {}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN",
+    }
+)
+
+
+def templates() -> set[str]:
+    """Texts of refusals in the verifier's source, with {} for each value."""
+    out = set()
+    for path in VERIFIER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Reject":
+                for arg in node.args[1:]:
+                    text = template(arg)
+                    if text:
+                        out.add(text)
+    return out
+
+
+def template(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)
+    return ""
+
+
+def known(text: str) -> bool:
+    """Whether a rule knows the message with some values in its places."""
+    parts = text.split("{}")
+    same = [text.replace("{}", sample) for sample in SAMPLES]
+    mixed = [
+        "".join(a + b for a, b in zip(parts, (*values, ""), strict=True))
+        for values in product(MIXED, repeat=len(parts) - 1)
+        if len(parts) < 7
+    ]
+    # what stands before these in a message is put there by the caller, or is told by the line before
+    if text.startswith(("verifier bug: ", "{} the register", "{} would lead", "{} map_uid=", "{} makes", "{} takes")):
+        return True
+    return any(rule.pattern.search(words) for words in same + mixed for rule in RULES)
+
+
+def test_messages_have_a_rule() -> None:
+    found = templates()
+    assert len(found) > 250
+    missing = sorted(text for text in found - PLAIN if not known(text))
+    assert not missing, missing
+
+
+def test_what_is_plain_is_still_said_by_the_verifier() -> None:
+    assert not PLAIN - templates()
+
+
+def test_rules_have_one_place_each() -> None:
+    assert len({rule.tell for rule in RULES}) == len(RULES)
+    modules = {rule.tell.__module__.rpartition(".")[2] for rule in RULES}
+    assert modules == set(rules.__all__)
+    table = rules.__doc__ or ""
+    assert all(f"`{name}`" in table for name in modules)
