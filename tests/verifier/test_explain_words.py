@@ -25,7 +25,7 @@ SAMPLES = (
     "ctx#1",
     "",
 )
-MIXED = ("1", "read from", "iter_num", "bpf_x#1", "")
+MIXED = ("1", "read from", "iter_num", "bpf_x#1", "(0x0; 0x1)", "")
 # messages that say themselves what is wrong, or that no compiler's output leads to
 PLAIN = frozenset(
     {
@@ -93,7 +93,17 @@ def known(text: str) -> bool:
         if len(parts) < 7
     ]
     # what stands before these in a message is put there by the caller, or is told by the line before
-    if text.startswith(("verifier bug: ", "{} the register", "{} would lead", "{} map_uid=", "{} makes", "{} takes")):
+    if text.startswith(
+        (
+            "verifier bug: ",
+            "a non-sleepable ",
+            "{} the register",
+            "{} would lead",
+            "{} map_uid=",
+            "{} makes",
+            "{} takes",
+        )
+    ):
         return True
     return any(rule.pattern.search(words) for words in same + mixed for rule in RULES)
 

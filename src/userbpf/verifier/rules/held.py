@@ -224,10 +224,16 @@ def nested_section(case: Case, m: Match) -> None:
     "sleep",
     r"helper call might sleep in a non-sleepable prog",
     r"sleepable helper (\S+) in (.*)",
+    r"css_task_iter is only allowed in|Sleepable programs can only use array, hash",
     r"kernel func (\S+) is sleepable within (.*)",
     r"program must be sleepable to call sleepable kfunc (\S+)",
 )
 def sleeps(case: Case, m: Match) -> None:
+    if not m[1] and "helper call" not in m[0] and not m[3] and not m[5]:
+        case.out.needed = "what a sleepable program may use, or a program may use only if it sleeps"
+        case.out.cause = case.last_line
+        case.out.advice.append("load the program the other way: with or without .s in its section")
+        return
     name = case.rec.callee(case.insn)
     where = m[2] or m[4]
     case.out.needed = "what may sleep is called in a sleepable program, outside of locked sections"

@@ -214,7 +214,8 @@ def graph_lock(case: Case, m: Match) -> None:
     r"arg#\d+ offset=.* but expected|operation on \S+ expects arg#1|can only take non-owning or refcounted bpf_rb_node",
     r"arg#\d+ is neither owning or non-owning ref|arg#\d+ expected pointer to (?:allocated object|map value or allocated object)",
     r"\S+ not allowed in rbtree cb|can't spin_\{lock,unlock\} in rbtree cb|direct access to \S+ is disallowed",
-    r"bpf_(?:percpu_)?obj_new|doesn't point to a type with bpf_refcount field|arg#\d+ expected for bpf_(?:percpu_)?obj_drop_impl",
+    r"bpf_(?:percpu_)?obj_new|local type ID argument must be",
+    r"doesn't point to a type with bpf_refcount field|arg#\d+ expected for bpf_(?:percpu_)?obj_drop_impl",
     r"\S+ not found at offset=|\S+ without a root",
 )
 def graph(case: Case, m: Match) -> None:

@@ -331,7 +331,7 @@ def comparison(case: Case, m: Match) -> None:
     case.out.advice.append("compare what the pointers point to, or load the program with CAP_PERFMON")
 
 
-@rule("alignment", r"misaligned (\w+ )?access off (.*?) size (\d+)")
+@rule("alignment", r"misaligned (\w*) ?access off (.*?) size (\d+)")
 def alignment(case: Case, m: Match) -> None:
     case.follow(accessed(case))
     case.out.needed = f"the address must be a multiple of {m[3]}"
@@ -362,7 +362,7 @@ def mixed(case: Case, m: Match) -> None:
     )
 
 
-@rule("atomic", r"BPF_ATOMIC stores into R(\d+) (\w+) is not allowed")
+@rule("atomic", r"BPF_ATOMIC (?:stores into|loads from|\S+) R(\d+) (\w+) is not allowed")
 def atomic(case: Case, m: Match) -> None:
     case.follow(int(m[1]))
     case.out.needed = (

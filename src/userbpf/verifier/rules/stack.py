@@ -57,7 +57,7 @@ def _never_written(case: Case, regno: int, size: int) -> list[int]:
 
 @rule(
     "stack-bounds",
-    r"invalid (?:unbounded )?(?:variable-offset )?(?:write|read|indirect access|unaligned access|access)(?: to| from)? stack R(\d+)(.*)",
+    r"invalid (?:unbounded )?(?:variable-offset )?(?:write|read|(?:indirect |unaligned )?access)(?: to| from)? stack R(\d+)(.*)",
     r"variable stack access var_off=\((\S+); (\S+)\) off=(-?\d+) size=(\d+)",
 )
 def stack_bounds(case: Case, m: Match) -> None:
