@@ -121,6 +121,14 @@ def stack_size(case: Case, m: Match) -> None:
     ]
 
 
+@rule("stack-before-tail-call", r"tail_calls are not allowed when call stack of previous frames is (\d+) bytes")
+def stack_before_tail_call(case: Case, m: Match) -> None:
+    out = case.out
+    out.needed = "the callers of a function that makes a tail call must use less than 256 bytes of stack together"
+    out.cause = f"they use {m[1]} bytes, and their frames stay while the other program runs"
+    out.advice += ["make the tail call in the main program", "move large variables into a per-CPU array map"]
+
+
 @rule(
     "stack-spill",
     r"attempt to corrupt spilled pointer on stack|invalid size of register (?:fill|spill)|cannot spill pointers to stack",
