@@ -134,6 +134,7 @@ def untrusted(case: Case, m: Match) -> None:
     r"arg(\d+) expected pointer to func",
     r"pointer in R(\d+) isn't map pointer",
     r"arg#(\d+) doesn't point to (.*)",
+    r"bpf_rdonly_cast",
     r"more than one arg with ref_obj_id R(\d+)",
     r"Helper has invalid btf_id in R(\d+)",
 )
