@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,10 @@ from rich.text import Text
 
 CONTEXT: Final = 2  # source lines before and after
 MAX_LIFE: Final = 14
+INDENT: Final = 10  # of prose behind its label
+LIFE_INDENT: Final = 14
+MAX_INSN: Final = 44
+MIN_FOLD: Final = 30
 
 
 def unchanged_source(file: str, known: Mapping[int, str]) -> list[str]:
@@ -42,6 +47,33 @@ def draw_source(console: Console, place: dict[str, Any]) -> None:
         console.print(line, soft_wrap=True)
 
 
+def draw_prose(console: Console, label: str, text: str, style: str = "bold") -> None:
+    """A labelled sentence: folded under itself on a terminal, one line where the output goes elsewhere."""
+    width = max(MIN_FOLD, console.width - INDENT - 1)
+    lines = textwrap.wrap(text, width, break_long_words=False) if console.is_terminal else [text]
+    for n, line in enumerate(lines or [""]):
+        console.print(Text.assemble((f"  {'' if n else label:7} ", style), line), soft_wrap=True)
+
+
+def draw_life(console: Console, found: dict[str, Any]) -> None:
+    """The events of the register's life, the instruction before each; on a narrow terminal the sentence below it."""
+    steps = found["life"]
+    console.print(f"\n  the life of R{found['register']} on this path", style="bold", markup=False)
+    if len(steps) > MAX_LIFE:
+        console.print(f"    ... {len(steps) - MAX_LIFE} events before", style="dim")
+    steps = steps[-MAX_LIFE:]
+    wide = min(MAX_INSN, max(len(s["insn"]) for s in steps))
+    for step in steps:
+        where = f"line {step['place']['line']}" if step["place"] else ""
+        head = f"{step['pc']:4}: {step['insn']:{wide}}  "
+        if console.is_terminal and LIFE_INDENT + len(head) + len(step["text"]) >= console.width:
+            console.print(Text.assemble((f"    {where:9} ", "dim"), head.rstrip()), soft_wrap=True)
+            for line in textwrap.wrap(step["text"], max(MIN_FOLD, console.width - LIFE_INDENT - 7)):
+                console.print(Text.assemble(" " * (LIFE_INDENT + 6), (line, "cyan")), soft_wrap=True)
+            continue
+        console.print(Text.assemble((f"    {where:9} ", "dim"), head, (step["text"], "cyan")), soft_wrap=True)
+
+
 def draw_explanation(console: Console, found: dict[str, Any]) -> None:
     """Print Explanation.to_dict()."""
     name = errno.errorcode.get(found["errno"], str(found["errno"]))
@@ -49,22 +81,16 @@ def draw_explanation(console: Console, found: dict[str, Any]) -> None:
     if found["place"]:
         draw_source(console, found["place"])
     console.print(f"\n  instruction {found['pc']}: {found['insn']}", markup=False, soft_wrap=True)
-    for label, key in (("needed", "needed"), ("known", "known"), ("cause", "cause")):
-        if found[key]:
-            console.print(Text.assemble((f"  {label:7} ", "bold"), found[key]), soft_wrap=True)
+    for label in ("needed", "known", "cause"):
+        if found[label]:
+            draw_prose(console, label, found[label])
+    lost = found["lost"]
+    if lost and lost["place"] and lost["place"] != found["place"]:
+        draw_prose(console, "lost", f"line {lost['place']['line']}: {lost['place']['text']}")
     if found["life"]:
-        console.print(f"\n  the life of R{found['register']} on this path", style="bold", markup=False)
-        steps = found["life"]
-        if len(steps) > MAX_LIFE:
-            console.print(f"    ... {len(steps) - MAX_LIFE} events before", style="dim")
-        for step in steps[-MAX_LIFE:]:
-            where = f"line {step['place']['line']}" if step["place"] else ""
-            console.print(
-                Text.assemble((f"    {where:9} ", "dim"), f"{step['pc']:4}: {step['insn']}  ", (step["text"], "cyan")),
-                soft_wrap=True,
-            )
+        draw_life(console, found)
     for n, text in enumerate(found["advice"]):
-        console.print(
-            Text.assemble((f"\n  {'mend':7} " if not n else "          ", "bold green"), text), soft_wrap=True
-        )
+        if not n:
+            console.print()
+        draw_prose(console, "" if n else "mend", text, "bold green")
     console.print("\n  Linux's whole log: --log", style="dim", markup=False)

@@ -34,7 +34,7 @@ def sources(insns: list[dict[str, Any]]) -> dict[str, list[list[Any]]]:
 def render(source: str, programs: list[dict[str, Any]]) -> str:
     """The page of all programs of an object: data of verifier.steps with `name`, `verdict`, `explanation`."""
     programs = [program | {"sources": sources(program["insns"])} for program in programs]
-    data = json.dumps(programs, separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(programs, separators=(",", ":")).replace("<", "\\u003c")
     return (
         files("userbpf.cli")
         .joinpath("page.html")
