@@ -134,7 +134,10 @@ def _what(text: str) -> str:
     return "the end of the program" if "BPF_EXIT" in text else "the call" if "call" in text else text.strip()
 
 
-@rule("call-in-lock", r"function calls are not allowed while holding a lock|Locking two bpf_spin_locks are not allowed")
+@rule(
+    "call-in-lock",
+    r"function calls are not allowed while holding a lock|Acquiring the same lock again|Locking two bpf_spin_locks are not allowed",
+)
 def call_in_lock(case: Case, m: Match) -> None:
     out = case.out
     name = case.rec.callee(case.insn)
@@ -152,7 +155,7 @@ def call_in_lock(case: Case, m: Match) -> None:
         case.lose(opened[-1].pc)
 
 
-@rule("other-lock", r"bpf_spin_unlock of different lock")
+@rule("other-lock", r"\S+ of different lock$", r"unlock\S* cannot be out of order|^\S+ cannot be out of order$")
 def other_lock(case: Case, m: Match) -> None:
     opened = calls_of(case, *LOCKS)
     case.follow(1)
@@ -164,7 +167,7 @@ def other_lock(case: Case, m: Match) -> None:
     case.out.advice.append("unlock through the same pointer: bpf_spin_unlock(&v->lock) with the v that was locked")
 
 
-@rule("no-lock", r"bpf_spin_unlock without taking a lock")
+@rule("no-lock", r"\S+ without taking a lock$")
 def no_lock(case: Case, m: Match) -> None:
     case.follow(1)
     case.out.needed = "a lock must be held to be unlocked"

@@ -253,7 +253,10 @@ def type_info(case: Case, m: Match) -> None:
     case.out.advice.append("variables of the kernel (__ksym) must be in this kernel's BTF and kallsyms")
 
 
-@rule("arena", r"associated arena|convert between address space|access to arena is not supported")
+@rule(
+    "arena",
+    r"associated arena|required to use arena|one arena per program|arena's user address|convert between address space|access to arena is not supported",
+)
 def arena(case: Case, m: Match) -> None:
     case.out.needed = "pointers of address space 1 belong to the program's arena, a map of type BPF_MAP_TYPE_ARENA"
     case.out.cause = case.last_line
