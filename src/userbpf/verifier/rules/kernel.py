@@ -255,7 +255,8 @@ def type_info(case: Case, m: Match) -> None:
 
 @rule(
     "arena",
-    r"associated arena|required to use arena|one arena per program|arena's user address|convert between address space|access to arena is not supported",
+    r"associated arena|required to use arena|one arena per program|arena's user address",
+    r"convert between address space|access to arena is not supported",
 )
 def arena(case: Case, m: Match) -> None:
     case.out.needed = "pointers of address space 1 belong to the program's arena, a map of type BPF_MAP_TYPE_ARENA"
