@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bpfcalls import calls_of
+from bpfcalls import Buf, calls_of
 from userbpf.abi.enums import ProgType as T
+from userbpf.isa.asm import assemble
 from verifier.objects_rig import Scene, message
 
 PER_CPU = "call #8"  # bpf_get_smp_processor_id, a fastcall
@@ -104,3 +105,15 @@ def test_one_frame(scene: Scene, body: str, depth: str) -> None:
     if "each" in body:
         text += "\neach:\nr0 = 0\nexit"
     assert shown(scene, T.KPROBE, text) == (0, depth)
+
+
+def test_subprograms_are_counted(scene: Scene) -> None:
+    def program(count: int) -> str:
+        calls = [f"call f{i}" for i in range(count)]
+        return "\n".join([*calls, "r0 = 0", "exit", *[f"f{i}:\nr0 = 0\nexit" for i in range(count)]])
+
+    log = Buf(1 << 16)
+    more = {"log_level": 1, "log_buf": log.addr, "log_size": log.size}
+    assert scene.calls.err(scene.calls.prog, assemble(program(255)), T.XDP) == ""
+    assert scene.calls.err(scene.calls.prog, assemble(program(256)), T.XDP, **more) == "E2BIG"
+    assert "too many subprograms" in log.text

@@ -5,7 +5,7 @@ Names are Linux's where it has them. `limits(version)` gives the set that a kern
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 MAX_BPF_STACK: Final = 512  # bytes of one frame, and of all frames of a call chain together
@@ -16,13 +16,11 @@ MAX_BPF_FUNC_REG_ARGS: Final = 5
 BPF_MAX_SUBPROGS: Final = 256
 BPF_COMPLEXITY_LIMIT_INSNS: Final = 1_000_000  # instructions processed
 BPF_COMPLEXITY_LIMIT_JMP_SEQ: Final = 8192  # branches waiting
-BPF_COMPLEXITY_LIMIT_STATES: Final = 64
 BPF_MAXINSNS: Final = 4096  # program length without CAP_BPF, and of classic filters
 BPF_MAX_VAR_OFF: Final = 1 << 29
 BPF_MAX_VAR_SIZ: Final = 1 << 29
 BPF_MAX_LOOPS: Final = 8 * 1024 * 1024  # of bpf_loop, and of may_goto
 MAX_USED_MAPS: Final = 64
-MAX_USED_BTFS: Final = 64
 MAX_KFUNC_DESCS: Final = 256
 MAX_PACKET_OFF: Final = 0xFFFF
 BPF_OBJ_NAME_LEN: Final = 16
@@ -39,25 +37,13 @@ class Limits:
     insns: int = BPF_COMPLEXITY_LIMIT_INSNS  # program length with CAP_BPF
     complexity: int = BPF_COMPLEXITY_LIMIT_INSNS
     jmp_seq: int = BPF_COMPLEXITY_LIMIT_JMP_SEQ
-    stack: int = MAX_BPF_STACK
-    frames: int = MAX_CALL_FRAMES
-    tail_calls: int = MAX_TAIL_CALL_CNT
-    subprogs: int = BPF_MAX_SUBPROGS
-    used_maps: int = MAX_USED_MAPS
-    bounded_loops: bool = True
-    isa: int = 4
 
 
 _NEWEST: Final = Limits()
 # (first version with these limits, limits), newest first
 _HISTORY: Final[tuple[tuple[tuple[int, int], Limits], ...]] = (
-    ((6, 6), _NEWEST),
-    ((5, 12), replace(_NEWEST, isa=3)),
-    ((5, 3), replace(_NEWEST, isa=3)),
-    ((5, 2), replace(_NEWEST, isa=3, bounded_loops=False)),
-    ((5, 1), replace(_NEWEST, isa=3, bounded_loops=False, insns=4096, complexity=131072, jmp_seq=1024)),
-    ((4, 16), replace(_NEWEST, isa=2, bounded_loops=False, insns=4096, complexity=131072, jmp_seq=1024)),
-    ((4, 14), replace(_NEWEST, isa=2, bounded_loops=False, insns=4096, complexity=131072, jmp_seq=1024, frames=1)),
+    ((5, 2), _NEWEST),
+    ((4, 14), Limits(insns=4096, complexity=131072, jmp_seq=1024)),
 )
 
 

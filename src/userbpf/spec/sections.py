@@ -19,8 +19,7 @@ class Section(NamedTuple):
     """One pattern. `attach` is the expected attach type, None where there is none to expect.
 
     `optional`: kernels that do not know the attach type take 0. `target`: what follows the slash names a function,
-    tracepoint or hook. `btf`: the target is looked up in the kernel's BTF at load. `cookie`: the attachment takes a
-    bpf_cookie.
+    tracepoint or hook. `btf`: the target is looked up in the kernel's BTF at load.
     """
 
     pattern: str
@@ -30,7 +29,6 @@ class Section(NamedTuple):
     sleepable: bool = False
     frags: bool = False
     btf: bool = False
-    cookie: bool = False
 
     @property
     def name(self) -> str:
@@ -61,12 +59,12 @@ def _plain(*names: str, prog_type: ProgType, attach: AttachType | None = None) -
 
 
 def _probe(*names: str, attach: AttachType | None = None, sleepable: bool = False) -> list[Section]:
-    return [Section(f"{name}+", _P.KPROBE, attach, sleepable=sleepable, cookie=True) for name in names]
+    return [Section(f"{name}+", _P.KPROBE, attach, sleepable=sleepable) for name in names]
 
 
 def _traced(name: str, attach: AttachType, prog_type: ProgType = _P.TRACING, sleepable: bool = True) -> list[Section]:
     """A name and its sleeping sister."""
-    plain = Section(f"{name}+", prog_type, attach, btf=True, cookie=attach != _A.TRACE_ITER)
+    plain = Section(f"{name}+", prog_type, attach, btf=True)
     sleeping = plain._replace(pattern=f"{name}.s+", sleepable=True)
     return [plain, sleeping] if sleepable else [plain]
 
@@ -96,12 +94,12 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section("action", _P.SCHED_ACT),
     Section("netkit/primary", _P.SCHED_CLS, _A.NETKIT_PRIMARY, optional=True),
     Section("netkit/peer", _P.SCHED_CLS, _A.NETKIT_PEER, optional=True),
-    Section("tracepoint+", _P.TRACEPOINT, cookie=True),
-    Section("tp+", _P.TRACEPOINT, cookie=True),
-    Section("raw_tracepoint+", _P.RAW_TRACEPOINT, cookie=True),
-    Section("raw_tp+", _P.RAW_TRACEPOINT, cookie=True),
-    Section("raw_tracepoint.w+", _P.RAW_TRACEPOINT_WRITABLE, cookie=True),
-    Section("raw_tp.w+", _P.RAW_TRACEPOINT_WRITABLE, cookie=True),
+    Section("tracepoint+", _P.TRACEPOINT),
+    Section("tp+", _P.TRACEPOINT),
+    Section("raw_tracepoint+", _P.RAW_TRACEPOINT),
+    Section("raw_tp+", _P.RAW_TRACEPOINT),
+    Section("raw_tracepoint.w+", _P.RAW_TRACEPOINT_WRITABLE),
+    Section("raw_tp.w+", _P.RAW_TRACEPOINT_WRITABLE),
     *_traced("tp_btf", _A.TRACE_RAW_TP, sleepable=False),
     *_traced("fentry", _A.TRACE_FENTRY),
     *_traced("fmod_ret", _A.MODIFY_RETURN),
@@ -117,7 +115,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section("xdp/cpumap", _P.XDP, _A.XDP_CPUMAP),
     Section("xdp.frags", _P.XDP, _A.XDP, optional=True, frags=True),
     Section("xdp", _P.XDP, _A.XDP, optional=True),
-    Section("perf_event", _P.PERF_EVENT, cookie=True),
+    Section("perf_event", _P.PERF_EVENT),
     Section("lwt_in", _P.LWT_IN),
     Section("lwt_out", _P.LWT_OUT),
     Section("lwt_xmit", _P.LWT_XMIT),

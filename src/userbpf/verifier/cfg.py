@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from userbpf.isa.insn import Insn
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.spec.limits import BPF_MAX_SUBPROGS
+from userbpf.verifier.reject import E2BIG, EINVAL, Reject
 
 PSEUDO_CALL: Final = 1
 PSEUDO_KFUNC: Final = 2
@@ -43,6 +44,8 @@ def find_subprogs(insns: Sequence[Insn]) -> list[int]:
             if not 0 <= target < n:
                 raise Reject(EINVAL, "call to invalid destination")
             starts.add(target)
+            if len(starts) > BPF_MAX_SUBPROGS:
+                raise Reject(E2BIG, "too many subprograms")
     return sorted(starts)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from userbpf.spec.limits import MAX_PACKET_OFF
 from userbpf.verifier import btfptr
 from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_reports, branch_self, const, self_reports
 from userbpf.verifier.regs import (
@@ -349,7 +350,7 @@ def _found(st: State, pkt: Reg, open_end: bool) -> None:
     """`pkt` is at (or, open, before) the end: so many bytes before it exist, for every pointer of its base."""
     if pkt[3] < 0 or (pkt[3] == 0 and open_end):
         return
-    if pkt[1].umax > 0xFFFF or pkt[1].umax + pkt[3] > 0xFFFF:
+    if pkt[1].umax > MAX_PACKET_OFF or pkt[1].umax + pkt[3] > MAX_PACKET_OFF:
         return
     new_range = pkt[3] + 1 if open_end else pkt[3]
     kind, rid = pkt[0], pkt[2]
