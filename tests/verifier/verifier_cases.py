@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from verifier.fault_cases import CASES as FAULT_CASES
+
 # (map type, key size, value size, entries, flags)
 MAPS: Final = (
     (2, 4, 64, 4, 0),  # 0 array
@@ -207,4 +209,5 @@ CASES: Final[list[tuple[str, int, str]]] = [
     ("ret-cgroup-4", CGROUP_SKB, "r0 = 4\nexit"),
     ("ret-cgroup-unknown", CGROUP_SKB, f"{_RANDOM} exit"),
     ("ret-pointer", FILTER, "r0 = r1\nexit"),
+    *FAULT_CASES,
 ]  # fmt: skip

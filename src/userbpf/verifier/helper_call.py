@@ -357,9 +357,9 @@ class Call:
         ck, row = self.ck, self.row
         helper = row.id
         if helper == _H.tail_call:
+            self._tail_call()
             if ck.st.refs or any(ck.st.locks):
                 leak(ck, "tail_call")
-            self._tail_call()
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
@@ -514,8 +514,11 @@ class Call:
             raise Reject(EACCES, "invalid map_ptr to access map->key")
         size = self.map.shape.key_size
         self.memory(number, size, False, False, False)
-        if self.map.shape.map_type in _ELIDE and self.row.id == _H.map_lookup_elem:
-            self.key = _constant_key(self.ck, self.ck.regs[number], size)
+        if self.map.shape.map_type in _ELIDE:
+            # Linux asks whatever the helper, so that the key counts as precise; only a lookup's is of use
+            key = _constant_key(self.ck, self.ck.regs[number], size)
+            if self.row.id == _H.map_lookup_elem:
+                self.key = key
 
     def arg_value(self, number: int, reg: Reg, arg: Arg) -> None:
         if arg.maybe_null and reg[0] == SCALAR and reg[1] is ZERO:
