@@ -9,6 +9,7 @@ import ast
 import contextlib
 import importlib
 import inspect
+import textwrap
 import types
 from collections.abc import Iterator
 from functools import cache
@@ -22,28 +23,18 @@ class Gone(LookupError):
 
 
 @cache
-def _source(module: str) -> tuple[str, ast.Module]:
+def _source(module: str) -> tuple[list[str], ast.Module]:
     text = inspect.getsource(importlib.import_module(module))
-    return text, ast.parse(text)
+    return text.splitlines(keepends=True), ast.parse(text)
 
 
-def _node(tree: ast.AST, path: list[str]) -> ast.AST:
+def _node(tree: ast.AST, path: list[str]) -> Any:
     for name in path:
         found = [n for n in ast.iter_child_nodes(tree) if getattr(n, "name", None) == name]
         if not found:
             raise Gone(f"no {'.'.join(path)}")
         tree = found[0]
     return tree
-
-
-def _code(code: types.CodeType, qualname: str) -> types.CodeType:
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            if const.co_qualname == qualname:
-                return const
-            if qualname.startswith(const.co_qualname + "."):
-                return _code(const, qualname)
-    raise Gone(f"no {qualname}")
 
 
 def forget() -> None:
@@ -55,27 +46,30 @@ def forget() -> None:
 
 @contextlib.contextmanager
 def injected(module: str, function: str, old: str, new: str) -> Iterator[None]:
-    """With `old` replaced by `new` in `function` of `userbpf.verifier.<module>`."""
+    """With `old` replaced by `new` in `function` of `userbpf.verifier.<module>`; a path may lead into a closure."""
     name = f"userbpf.verifier.{module}"
-    text, tree = _source(name)
-    node: Any = _node(tree, function.split("."))
-    lines = text.splitlines(keepends=True)
-    first, last = node.lineno - 1, node.end_lineno
-    body = "".join(lines[first:last])
-    if body.count(old) != 1:
-        raise Gone(f"{name}.{function}: {old!r} stands there {body.count(old)} times")
-    wrong = "".join(lines[:first]) + body.replace(old, new) + "".join(lines[last:])
+    lines, tree = _source(name)
     target: Any = importlib.import_module(name)
-    path = []
+    path: list[str] = []
     for part in function.split("."):
         if inspect.isfunction(target):
             break  # a function within a function comes with its outer one
-        target = inspect.getattr_static(target, part)
+        if part not in vars(target):
+            raise Gone(f"no {function} in {name}")
+        target = vars(target)[part]
         path.append(part)
     target = inspect.unwrap(getattr(target, "__func__", target))
+    node, outer = _node(tree, function.split(".")), _node(tree, path)
+    inner = "".join(lines[node.lineno - 1 : node.end_lineno])
+    if inner.count(old) != 1:
+        raise Gone(f"{name}.{function}: {old!r} stands there {inner.count(old)} times")
+    before, after = lines[outer.lineno - 1 : node.lineno - 1], lines[node.end_lineno : outer.end_lineno]
+    text = textwrap.dedent("".join(before) + inner.replace(old, new) + "".join(after))
+    code = compile("from __future__ import annotations\n" + text, f"{name} with a fault", "exec", dont_inherit=True)
+    wrong = next(c for c in code.co_consts if isinstance(c, types.CodeType))
     right = target.__code__
     forget()
-    target.__code__ = _code(compile(wrong, f"{name} with a fault", "exec", dont_inherit=True), ".".join(path))
+    target.__code__ = wrong
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from bpfcalls import Calls, calls_of
 from userbpf.isa.insn import decode
 from userbpf.kernel import Kernel
 from userbpf.verifier import check
-from verifier import btf_ask, btf_cases, objects_rig, verifier_ask, verifier_cases
+from verifier import btf_ask, btf_cases, fault_cases, objects_rig, verifier_ask, verifier_cases
 
 Probe = Callable[[], None]
 
@@ -32,6 +32,10 @@ def _case(prog_type: int, text: str, row: dict[str, object]) -> None:
     err, log, processed = verifier_ask.mine(prog_type, text)
     mine = (err, verifier_ask.message(log) if err else "", processed)
     _same(mine, (row["errno"], row["message"], row["processed"]))
+
+
+def _hole(prog_type: int, text: str, errno: int) -> None:
+    _same(verifier_ask.mine(prog_type, text)[0], errno)
 
 
 def _log(code: str, prog_type: int, err: int, lines: list[str]) -> None:
@@ -103,6 +107,8 @@ def recorded() -> dict[str, Probe]:
     answers = verifier_ask.recorded()
     for name, prog_type, text in verifier_cases.CASES:
         found[f"case:{name}"] = partial(_case, prog_type, text, answers[name])
+    for name, prog_type, text, errno in fault_cases.LINUX_HOLES:
+        found[f"hole:{name}"] = partial(_hole, prog_type, text, errno)
     for row in golden.load(f"verifier_{golden.RELEASE}"):
         prog_type = generate.PROG_TYPES[row["type"]]
         found[f"log:{row['id']}"] = partial(_log, row["insns"], prog_type, row["err"], row["lines"])

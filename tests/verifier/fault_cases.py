@@ -67,7 +67,7 @@ STACK: Final = [
     ("fault-fill-more-than-spilled", FILTER, f"{VALUE}*(u64 *)(r10 -8) = 0\n{RANDOM}*(u64 *)(r10 -8) = r0\nr6 = 1\n*(u32 *)(r10 -8) = r6\nr7 = *(u64 *)(r10 -8)\n{INDEX}\nexit"),
     ("fault-fill-low-byte", FILTER, f"{VALUE}r6 = 0x103\n*(u64 *)(r10 -8) = r6\nr7 = *(u8 *)(r10 -8)\n{INDEX}\nexit"),
     ("fault-overwritten-in-part", FILTER, f"{VALUE}r6 = 1\n*(u64 *)(r10 -8) = r6\n{RANDOM}*(u8 *)(r10 -5) = r0\nr7 = *(u64 *)(r10 -8)\n{INDEX}\nexit"),
-    ("fault-variable-zeroes", FILTER, f"{VALUE}*(u8 *)(r10 -16) = 0\n" + "".join(f"*(u8 *)(r10 -{n}) = 0\n" for n in range(15, 8, -1)) + f"{RANDOM}*(u64 *)(r10 -8) = r0\n{RANDOM}r0 &= 15\nr1 = r10\nr1 += -16\nr1 += r0\nr7 = *(u8 *)(r1 +0)\n{INDEX}\nexit"),
+    ("fault-variable-zeroes", FILTER, f"{VALUE}" + "".join(f"*(u8 *)(r10 -{n}) = 0\n" for n in range(15, 8, -1)) + f"{RANDOM}*(u64 *)(r10 -8) = r0\n{RANDOM}r0 &= 7\nr1 = r10\nr1 += -15\nr1 += r0\nr7 = *(u8 *)(r1 +0)\n{INDEX}\nexit"),
     ("fault-variable-store-hits-a-spill", FILTER, f"{VALUE}r6 = 1\n*(u64 *)(r10 -8) = r6\n*(u64 *)(r10 -16) = r6\n{RANDOM}r0 &= 15\nr1 = r10\nr1 += -16\nr1 += r0\n*(u8 *)(r1 +0) = 77\nr7 = *(u64 *)(r10 -8)\n{INDEX}\nexit"),
     ("fault-variable-store-hits-a-pointer", FILTER, f"*(u64 *)(r10 -8) = r1\n*(u64 *)(r10 -16) = 0\n{RANDOM}r0 &= 15\nr1 = r10\nr1 += -16\nr1 += r0\n*(u8 *)(r1 +0) = 77\nr1 = *(u64 *)(r10 -8)\nr0 = *(u32 *)(r1 +0)\nexit"),
     ("fault-callees-stack-in-the-callers", FILTER, "*(u64 *)(r10 -8) = 0\nr1 = r10\nr1 += -8\ncall f\nr0 = 0\nexit\nf: *(u64 *)(r1 +0) = r10\nr0 = 0\nexit"),
@@ -110,6 +110,8 @@ PRUNING: Final = [
     ("fault-join-through-a-call", FILTER, joined("r6 = 1", "r6 = 100", f"r1 = r6\ncall f\n{VALUE}r7 = r0\n{INDEX}") + "\nf: r0 = r1\nexit"),
     ("fault-join-through-a-comparison", FILTER, joined("r6 = 1", "r6 = 100", f"if r7 > r6 goto out\n{VALUE}{INDEX}", f"{RANDOM}r7 = r0\n")),
     ("fault-join-through-a-store", FILTER, joined("r6 = 1", "r6 = 100", f"*(u64 *)(r10 -8) = r6\n{VALUE}r7 = *(u64 *)(r10 -8)\n{INDEX}")),
+    ("fault-join-read-later", FILTER, f"*(u64 *)(r10 -8) = 0\n{RANDOM}if r0 == 0 goto b\n*(u64 *)(r10 -16) = 0\n{PAD}goto join\nb: *(u64 *)(r10 -16) = 100\n{PAD}join: if r9 == 1 goto out\n{RANDOM}r6 = r10\nif r0 == 0 goto other\nr6 += -8\ngoto read\nother: r6 += -16\nread: r7 = *(u64 *)(r6 +0)\n{VALUE}{INDEX}{OUT}"),
+    ("fault-join-written-on-one-way", FILTER, f"*(u64 *)(r10 -16) = 0\n{RANDOM}if r0 == 0 goto b\n*(u64 *)(r10 -8) = 0\n{PAD}goto join\nb: *(u64 *)(r10 -8) = 100\n{PAD}join: if r9 == 1 goto out\n{RANDOM}r6 = r10\nif r0 == 0 goto other\nr6 += -8\ngoto write\nother: r6 += -16\nwrite: *(u64 *)(r6 +0) = 1\nr7 = *(u64 *)(r10 -8)\n{VALUE}{INDEX}{OUT}"),
     ("fault-join-decides-a-branch", FILTER, joined("r6 = 1", "r6 = 2", "if r6 == 1 goto out\nr0 = *(u8 *)(r10 +8)")),
 ]  # fmt: skip
 
@@ -148,6 +150,11 @@ MORE: Final = [
     ("fault-caller-saved-kept", FILTER, f"r6 = 1\n{RANDOM}r6 += r0\nr1 = 1\ncall f\nexit\nf: r0 = 0\nr6 = 0\nexit"),
     ("fault-callee-saved-restored", FILTER, f"{VALUE}r7 = 1\nr1 = 0\ncall f\n{INDEX}\nexit\nf: {RANDOM}r7 = r0\nr8 = 0\nr0 = 0\nexit"),
     ("fault-result-of-a-function", FILTER, f"{VALUE}call f\nr7 = r0\n{INDEX}\nexit\nf: {RANDOM}exit"),
+]  # fmt: skip
+
+# Linux 6.18.44 accepts these, which it should not: (name, program type, text, errno here)
+LINUX_HOLES: Final = [
+    ("fault-join-through-an-atomic", FILTER, joined("*(u64 *)(r10 -8) = 1", "*(u64 *)(r10 -8) = 100", f"{VALUE}r7 = 0\n.insn 0xdb 10 7 -8 0x01\n{INDEX}"), 13),
 ]  # fmt: skip
 
 CASES: Final[list[tuple[str, int, str]]] = [*PACKETS, *NULLS, *STACK, *LINKS, *PRUNING, *BOUNDS, *MORE]

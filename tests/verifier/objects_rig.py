@@ -5,6 +5,7 @@ A scene is a BTF blob with the value types below, maps over them, and one progra
     map_fd NAME        the map NAME of MAPS (its fd is put in)
     func label         a callback; every function but the first is static
     @NAME              the number of a type of the scene
+    ### x TC funcs=a,b the functions behind the first one are of these types (default: cb, which is static)
     kfunc NAME         the number that the kernel's BTF gives the function
 
 `ask` loads it through bpf(2) at log level 2 and gives errno and log.
@@ -113,6 +114,10 @@ class Types:
         no_proto = b.proto(i32, [])
         put("main", b.func("main", no_proto, 1))
         put("cb", b.func("cb", b.proto(i32, []), 0))
+        for name, struct_name in (("g_skb", "__sk_buff"), ("g_xdp", "xdp_md"), ("g_mem", "plain")):
+            to = self.ids.get(struct_name) or b.struct(struct_name, [("x", i32)])
+            put(name, b.func(name, b.proto(i32, [("arg", b.pointer(to))]), 1))
+        put("g_int", b.func("g_int", b.proto(i32, [("arg", i32)]), 1))
 
     def _odd_values(self) -> None:
         """Values that maps of some types, or all, refuse, or whose fields do not count."""
@@ -269,17 +274,16 @@ class Scene:
         return self.ask(prog_type, text, keep=True, **more)[2]
 
     def ask(
-        self, prog_type: int, text: str, level: int = 2, keep: bool = False, **more: Any
+        self, prog_type: int, text: str, level: int = 2, keep: bool = False, funcs: str = "", **more: Any
     ) -> tuple[int, list[str], int]:
         """errno, log lines, fd (-1 unless kept)."""
         if self.calls.name == "user" and any(not runs(name) for _, name in _MAP.findall(text)):
             return *self._verify(prog_type, text, level, more), -1
         insns = self.insns(text)
         starts = find_subprogs(insns)
-        funcs = struct.pack("<II", 0, self.types["main"])
-        for start in starts[1:]:
-            funcs += struct.pack("<II", start, self.types["cb"])
-        info, log = Buf(funcs), Buf(1 << 20 if level else 1)
+        kinds = ["main", *(funcs.split(",") if funcs else ["cb"] * (len(starts) - 1))]
+        records = b"".join(struct.pack("<II", at, self.types[kind]) for at, kind in zip(starts, kinds, strict=True))
+        info, log = Buf(records), Buf(1 << 20 if level else 1)
         fields: dict[str, Any] = dict(more)
         fields |= {"prog_btf_fd": self.btf_fd, "func_info": info.addr}
         fields |= {"func_info_rec_size": 8, "func_info_cnt": len(starts)}
@@ -375,7 +379,7 @@ class Case:
     name: str
     prog_type: int
     text: str
-    more: dict[str, int]
+    more: dict[str, Any]
 
 
 def cases(path: Path | None = None) -> list[Case]:
@@ -387,7 +391,8 @@ def cases(path: Path | None = None) -> list[Case]:
         head = _HEAD.match(block)
         if head is None:
             continue
-        more = {key: int(value, 0) for key, value in (word.split("=") for word in head[3].split())}
+        words = (word.split("=") for word in head[3].split())
+        more = {key: value if key == "funcs" else int(value, 0) for key, value in words}
         out.append(Case(f"{path.stem}-{head[1]}", globals()[head[2]], block[head.end() :], more))
     return out
 

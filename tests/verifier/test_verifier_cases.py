@@ -8,6 +8,7 @@ from os import close
 import pytest
 
 from bench_verifier import linux
+from verifier.fault_cases import LINUX_HOLES
 from verifier.verifier_ask import create_maps, message, mine, recorded, theirs
 from verifier.verifier_cases import CASES
 
@@ -49,3 +50,8 @@ def test_case_is_what_linux_says(kernel: tuple[linux.Oracle, list[int]], name: s
     err, log = theirs(*kernel, prog_type, text)
     my_err, my_log, _ = mine(prog_type, text)
     assert (my_err, my_log) == (err, log)
+
+
+@pytest.mark.parametrize(("name", "prog_type", "text", "errno"), LINUX_HOLES, ids=[c[0] for c in LINUX_HOLES])
+def test_what_linux_wrongly_accepts_is_refused(name: str, prog_type: int, text: str, errno: int) -> None:
+    assert mine(prog_type, text)[0] == errno

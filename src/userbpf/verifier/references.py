@@ -62,9 +62,4 @@ def change_all(ck: Checker, change: Callable[[Reg], Reg]) -> None:
 
 def forget(ck: Checker, dead: Callable[[Reg], bool]) -> None:
     """Registers and spills of which `dead` is true become unknown numbers."""
-    for frame in ck.st.frames:
-        regs = frame.regs
-        for i in range(11):
-            if dead(regs[i]):
-                regs[i] = UNKNOWN_REG
     map_regs(ck.st, lambda reg: UNKNOWN_REG if dead(reg) else reg)
