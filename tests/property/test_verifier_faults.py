@@ -14,6 +14,7 @@ MOST_GONE = 12  # faults whose place in the verifier has been rewritten since: t
 
 @BY_TITLE
 def test_fault_is_noticed(fault: Fault) -> None:
+    assert fault.by, "nothing is said to notice it: run bench_verifier.faults"
     probe = probes.find(fault.by)
     if probe is None:
         pytest.skip(f"{fault.by} needs the kernel's own BTF")
