@@ -88,6 +88,29 @@ def test_tail_calls_and_functions_do_not_mix_before_5_10() -> None:
     assert "tail_calls are not allowed" not in verdict(insns, "5.10")
 
 
+MEMORY_ARGUMENT = "r1 = 0; call sub; exit"
+
+
+def test_root_writes_to_unknown_places_of_fresh_stack_since_5_12() -> None:
+    insns = code("r1 = *(u32 *)(r1 + 0); r1 &= 7; r2 = r10; r2 += -8; r2 += r1; *(u8 *)(r2 + 0) = 1; r0 = 0; exit")
+    assert "variable stack access" in verdict(insns, "5.10")
+    for kernel in ("5.15", "6.1", "6.18"):
+        assert verdict(insns, kernel) == "accepted"
+
+
+def test_helpers_of_two_lists() -> None:
+    """Releases that ebpf-docs and bcc's list agree on, and those corrected."""
+    known = {
+        "ringbuf_output": "5.8",
+        "loop": "5.17",
+        "dynptr_read": "5.19",
+        "for_each_map_elem": "5.13",
+        "timer_init": "5.15",
+    }
+    known |= {"get_prandom_u32": "4.1", "map_lookup_elem": "3.19", "sk_assign": "5.7", "user_ringbuf_drain": "6.1"}
+    assert {name: str(since("helper", name)) for name in known} == known
+
+
 def test_rows_are_read_whole() -> None:
     assert str(since("helper", "loop")) == "5.17" and since("helper", "loop").cite == "e6f2dd0f8067"  # type: ignore[union-attr]
     assert str(helper_since("get_current_pid_tgid", ProgType.XDP)) == "6.10"

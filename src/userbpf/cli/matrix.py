@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from dataclasses import replace
+from typing import Any, Final
 
 from rich.console import Console
 
 from userbpf.abi.enums import MapType
-from userbpf.cli.show import Out, table
+from userbpf.cli.show import Out, put, table
 from userbpf.client.transport import own_kernel
 from userbpf.errors import BpfError, UserbpfError
 from userbpf.isa.insn import Insn
 from userbpf.loader import Object
+from userbpf.loader.blueprint import ObjectPlan
 from userbpf.spec.profiles import PROFILES, profile
 from userbpf.spec.profiles.needs import Need, program_needs
+
+SHOWN: Final = 3  # missing features that are named
 
 
 def needs_of(obj: Object, name: str) -> list[Need]:
@@ -29,13 +34,23 @@ def needs_of(obj: Object, name: str) -> list[Need]:
     return program_needs(insns, plan.row.prog_type, attach, maps, plan.row.prog_flags, kfuncs)
 
 
-def verdict(source: str, name: str, version: str) -> dict[str, Any]:
+def program_alone(plan: ObjectPlan, name: str) -> ObjectPlan:
+    """The object with one program and the maps that it names, so that another's map does not decide; content is its own."""
+    prog = plan.progs[name]
+    used = {ref.target for ref in prog.references}
+    return replace(
+        plan,
+        maps={n: m for n, m in plan.maps.items() if n in used},
+        data={n: replace(d, content=bytearray(d.content)) for n, d in plan.data.items()},
+        progs={name: replace(prog, insns=list(prog.insns))},
+    )
+
+
+def verdict(plan: ObjectPlan, name: str, version: str, needs: list[Need]) -> dict[str, Any]:
     """One program under one kernel: accepted, or why not."""
-    obj = Object.open(source)
-    unmet = [str(need) for need in needs_of(obj, name) if need.since > profile(version).release]
-    obj.plan.maps = {n: m for n, m in obj.plan.maps.items() if n in {r.target for r in obj.plan.progs[name].references}}
+    unmet = [str(need) for need in needs if need.since > profile(version).release]
     try:
-        with obj.load("user", kernel=own_kernel(version=version), progs=[name]):
+        with Object(program_alone(plan, name)).load("user", kernel=own_kernel(version=version), progs=[name]):
             return {"verdict": "accepted", "needs": unmet}
     except BpfError as e:
         return {"verdict": "rejected", "errno": e.errno, "message": e.strerror, "needs": unmet}
@@ -45,31 +60,60 @@ def verdict(source: str, name: str, version: str) -> dict[str, Any]:
 
 def compare_kernels(out: Out, source: str, names: list[str]) -> bool:
     """Show the matrix; True if every program loads under every kernel."""
-    data = {name: {version: verdict(source, name, version) for version in PROFILES} for name in names}
+    obj = Object.open(source)
+    data: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in names:
+        needs = needs_of(obj, name)
+        data[name] = {version: verdict(obj.plan, name, version, needs) for version in PROFILES}
     out.result(data, lambda console: draw(console, data))
     return all(cell["verdict"] == "accepted" for row in data.values() for cell in row.values())
 
 
-def reason_of(cell: dict[str, Any]) -> str:
-    """Why a cell is a refusal: the newest feature that is missing, else the message."""
-    return "; ".join(cell["needs"][:3]) or cell["message"]
+def reason_of(name: str, cell: dict[str, Any]) -> str:
+    """Why a cell is a refusal: the newest features that are missing, else the message without the program's name."""
+    text = "; ".join(cell["needs"][:SHOWN]) or cell["message"]
+    return re.sub(rf"^program {re.escape(name)} \(section [^)]*\): ", "", str(text))
+
+
+def reasons(name: str, row: dict[str, dict[str, Any]]) -> list[tuple[list[str], str]]:
+    """Releases that refuse a program (or take it with a doubt) for the same reason, and the reason."""
+    out: list[tuple[list[str], str]] = []
+    for version, cell in row.items():
+        if cell["verdict"] == "accepted" and not doubts(cell):
+            continue
+        reason = reason_of(name, cell)
+        if cell["verdict"] == "accepted":
+            reason = f"* loads, but cannot be attached: {'; '.join(doubts(cell))}"
+        if out and out[-1][1] == reason:
+            out[-1][0].append(version)
+        else:
+            out.append(([version], reason))
+    return out
+
+
+def cell_text(cell: dict[str, Any]) -> str:
+    """yes, no, or yes* for what loads although something that it names came later."""
+    if cell["verdict"] != "accepted":
+        return "[red]no[/red]"
+    return "[yellow]yes*[/yellow]" if doubts(cell) else "[green]yes[/green]"
+
+
+def doubts(cell: dict[str, Any]) -> list[str]:
+    """What came later and is in the way of a program that loads: how it is attached. Helpers the loader has replaced."""
+    return [text for text in cell["needs"] if text.startswith("attach type")]
 
 
 def draw(console: Console, data: dict[str, dict[str, dict[str, Any]]]) -> None:
     rows = table(None, ("program", "left"), *[(version, "left") for version in PROFILES])
     for name, row in data.items():
-        cells = ["[green]yes[/green]" if c["verdict"] == "accepted" else "[red]no[/red]" for c in row.values()]
+        cells = [cell_text(cell) for cell in row.values()]
         rows.add_row(name, *cells)
-    console.print(rows)
+    put(console, rows)
     later = profile(PROFILES[0]).lacks()
     told = ", ".join(f"{row.what} ({row.since})" for row in later)
-    console.print(f"yes is by 6.18's deductions; an older verifier may lack: {told}", style="dim", markup=False)
+    flat = not console.is_terminal
     for name, row in data.items():
-        last = ""
-        for version, cell in row.items():
-            if cell["verdict"] == "accepted":
-                continue
-            reason = reason_of(cell)
-            if reason != last:
-                console.print(f"{name} on {version}: {reason}", markup=False, soft_wrap=True)
-            last = reason
+        for versions, reason in reasons(name, row):
+            console.print(f"{name} on {', '.join(versions)}: {reason}", markup=False, soft_wrap=flat, highlight=False)
+    note = f"yes is by 6.18's deductions; an older verifier may lack: {told}"
+    console.print(note, style="dim", markup=False, soft_wrap=flat, highlight=False)

@@ -327,6 +327,8 @@ def _argument(
     ck: Checker, btf: Btf, func: FuncBtf, i: int, type_id: int, tags: tuple[str, ...], is_global: bool
 ) -> Arg | None:
     t = strip(btf, type_id)
+    if tags and not ck.profile.has("arg_tags"):
+        tags = ()  # nobody looked at them
     if tags and not is_global:
         return func.refuse(f"arg#{i} type tag is not supported in static functions", EOPNOTSUPP)
     if not TAGS.issuperset(tags):
@@ -355,6 +357,9 @@ def _argument(
         if size is None:
             shown = f"{_kind_name(target)} {target.name}"
             return func.refuse(f"arg#{i} reference type('{shown}') size cannot be determined: -22")
+        if not ck.profile.has("global_function_memory"):
+            func.wrong = f"Arg#{i} type {_kind_name(t)} in {func.name}() is not supported yet."
+            return None
         return Arg("mem", size, "nonnull" not in tags)
     if is_global:
         func.wrong = f"Arg#{i} type {_kind_name(t)} in {func.name}() is not supported yet."

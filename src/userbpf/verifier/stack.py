@@ -240,7 +240,7 @@ def store_var(ck: Checker, pc: int, frame: Frame, reg: Reg, off: int, size: int,
         if zero and kind == ST_ZERO:
             new_kind = ST_ZERO
             zero_used = True
-        if kind == ST_INVALID and not ck.allow_uninit_stack:
+        if kind == ST_INVALID and not ck.req.caps.perfmon:
             raise Reject(
                 EINVAL, f"uninit stack in range of var-offset write prohibited for !root; insn {pc}, off: {at}"
             )

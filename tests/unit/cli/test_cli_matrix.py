@@ -67,7 +67,7 @@ def test_the_matrix(source: Path) -> None:
     assert loads["looping"] == loads["frags"] == ["6.1", "6.6", "6.12", "6.18"]
     assert data["looping"]["5.15"]["needs"] == ["helper bpf_loop (since 5.17)"]
     text = CliRunner().invoke(app, ["verify", "--kernel", "all", str(source)]).output
-    assert "frags on 5.4: flag BPF_F_XDP_HAS_FRAGS (since 5.18)" in text
+    assert "frags on 5.4, 5.10, 5.15: flag BPF_F_XDP_HAS_FRAGS (since 5.18)" in text
     assert "yes is by 6.18's deductions" in text and "32-bit bounds" in text
     assert CliRunner().invoke(app, ["verify", "--kernel", "nine", str(source)]).exit_code == 2
     assert CliRunner().invoke(app, ["verify", "--kernel", "6.1", str(EXAMPLES / "xdp_flows.bpf.c")]).exit_code == 0

@@ -6,6 +6,8 @@ where a program lives on what came later; the row says so, and the matrix prints
 words of the old answer are not certain.
 
 Sources: ebpf-docs (docs/linux/concepts, data/feature-versions.yaml), Documentation/bpf of the releases, commits of Linux.
+Loops, complexity, functions, callbacks, kernel functions and mixing tail calls were looked up in ebpf-docs' concepts; loops and
+BTF also in bcc's docs/kernel-versions.md.
 Releases are well known; a commit that ebpf-docs does not name is cited from knowledge of Linux's history and was not looked
 up, and no old kernel was asked.
 """
@@ -29,7 +31,7 @@ class Behaviour(NamedTuple):
 _B = Behaviour
 BEHAVIOURS: Final[tuple[Behaviour, ...]] = (
     # --- programs
-    _B("bpf_calls", "4.16", "commit f4d7e40a5b71", "bpf-to-bpf calls"),
+    _B("bpf_calls", "4.16", "commit cc8b0b92a169", "bpf-to-bpf calls"),
     _B("jmp32", "5.1", "commit 092ed0968bb6", "32-bit jumps"),
     _B("global_data", "5.2", "commit d8eca5bbb2be", "global variables and constants"),
     _B("million_insns", "5.2", "commit c04c0d2b968a", "programs of one million instructions, as many processed"),
@@ -41,7 +43,9 @@ BEHAVIOURS: Final[tuple[Behaviour, ...]] = (
         "5.12",
         "commit e5069b9c23b3",
         "pointers to memory as arguments of global functions",
-        modelled=False,
+    ),
+    _B(
+        "arg_tags", "6.8", "commit 94e1c70a3452", "tags of arguments of global functions (nonnull, ctx ...)", sure=False
     ),
     _B("callbacks", "5.13", "commit 69c087ba6225", "functions of the program that helpers call"),
     _B("kfuncs", "5.13", "commit e6ac2450d6de", "calls of kernel functions by BTF"),
