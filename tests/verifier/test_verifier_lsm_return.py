@@ -7,11 +7,14 @@ The rule is of Linux 6.12 ("bpf, lsm: Add check for BPF LSM return value"); wher
 from __future__ import annotations
 
 import errno
+import functools
+from pathlib import Path
 
 import pytest
 
 from userbpf.abi.enums import AttachType as A
 from userbpf.abi.enums import ProgType as P
+from userbpf.btf import Btf
 from verifier.btf_ask import excerpt, mine
 from verifier.btf_cases import Case
 
@@ -55,3 +58,28 @@ def test_refused(text: str, has: str) -> None:
     err, log = mine(lsm(text), excerpt())
     assert err == errno.EINVAL
     assert f"At program exit the register R0 has {has} {SHOULD}" in log
+
+
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
+VOID = "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
+
+
+@functools.cache
+def kernel_types() -> Btf:
+    return Btf.parse(VMLINUX.read_bytes())
+
+
+@pytest.mark.skipif(not VMLINUX.exists(), reason="no kernel's BTF to know hooks from")
+@pytest.mark.parametrize(
+    ("hook", "attach", "said"),
+    [
+        ("bpf_lsm_socket_create", A.LSM_CGROUP, ""),
+        ("bpf_lsm_bdev_free_security", A.LSM_CGROUP, VOID),
+        ("bpf_lsm_socket_create", A.LSM_MAC, "program of this type cannot use helper bpf_set_retval#187"),
+    ],
+)
+def test_set_retval(hook: str, attach: A, said: str) -> None:
+    case = Case("lsm", "r1 = 0\ncall bpf_set_retval#187\nr0 = 1\nexit", P.LSM, f"func:{hook}", attach)
+    err, log = mine(case, kernel_types())
+    assert err == (errno.EINVAL if said else 0), log[-3:]
+    assert not said or said in log

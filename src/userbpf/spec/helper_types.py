@@ -283,4 +283,9 @@ ATTACH_ONLY: Final[dict[tuple[ProgType, str], frozenset[AttachType]]] = {
         )
         for helper in ("get_retval", "set_retval")
     },
+    # LSM programs have a socket, and a result to change, where they belong to a cgroup
+    **{
+        (ProgType.LSM, helper): frozenset({AttachType.LSM_CGROUP})
+        for helper in ("get_retval", "set_retval", "setsockopt", "getsockopt")
+    },
 }

@@ -117,6 +117,13 @@ def may_call(ck: Checker, helper: int) -> bool:
     return True
 
 
+def check_set_retval(ck: Checker) -> None:
+    """bpf_set_retval: a hook that returns nothing has no result to change."""
+    proto = ck.target.proto if ck.target is not None else None
+    if ck.req.prog_type == ProgType.LSM and proto is not None and not proto.type:
+        raise Reject(EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!")
+
+
 def has_entry(ck: Checker, name: str) -> None:
     """bpf_get_func_ip needs a function that the program is entered from."""
     prog_type, attach = ck.req.prog_type, int(ck.req.expected_attach_type)

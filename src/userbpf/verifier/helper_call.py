@@ -363,6 +363,8 @@ class Call:
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):
                 raise Reject(EINVAL, "get_local_storage() doesn't support non-zero flags")
+        elif helper == _H.set_retval:
+            attach.check_set_retval(ck)
         elif helper == _H.get_func_ip:
             attach.has_entry(ck, self.name)
         elif helper == _H.dynptr_from_mem and ck.regs[1][0] != MAP_VALUE:

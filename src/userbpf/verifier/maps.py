@@ -169,6 +169,8 @@ def compatible(ck: Checker, use: MapUse) -> None:
     """Maps that this program may not use at all."""
     if use.fields is not None:
         _fields_compatible(ck, use.fields)
+    if use.shape.map_type == MapType.STRUCT_OPS:
+        raise Reject(EINVAL, "bpf_struct_ops map cannot be used in prog")
     if use.shape.map_type == MapType.ARENA:
         arena.associate(ck, use)
     if ck.sleepable and not MAPS[MapType(use.shape.map_type)].sleepable:
