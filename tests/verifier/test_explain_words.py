@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import userbpf.verifier
-from userbpf.verifier import rules
-from userbpf.verifier.explain import RULES
+from userbpf.abi.enums import ProgType
+from userbpf.isa.asm import assemble
+from userbpf.verifier import VerifyRequest, rules
+from userbpf.verifier.explain import RULES, Explanation, explain
 
 VERIFIER = Path(userbpf.verifier.__file__).parent
 # what stands in the place of a value when a message is searched for
@@ -125,3 +128,40 @@ def test_rules_have_one_place_each() -> None:
     assert modules == set(rules.__all__)
     table = rules.__doc__ or ""
     assert all(f"`{name}`" in table for name in modules)
+
+
+# --- programs without types and lines: places are instructions ---------------------------------------------------------------
+
+
+def told(text: str, **more: Any) -> Explanation:
+    found = explain(VerifyRequest(assemble(text.replace("; ", "\n")), ProgType.SOCKET_FILTER, **more))
+    assert found is not None
+    return found
+
+
+def test_without_lines_instructions_are_named() -> None:
+    found = told("r6 = *(u32 *)(r1 + 0); r2 = r10; r2 += r6; r0 = *(u8 *)(r2 + 0); exit")
+    assert found.place is None and found.pc == 3
+    assert found.lost is not None and found.lost.place is None and found.lost.pc == 2
+    assert "any 32-bit number was added at instruction 2" in found.cause
+    assert all(step.place is None for step in found.life)
+
+
+def test_refused_before_the_first_instruction() -> None:
+    found = told("r0 = 0; exit; r0 = 1; exit")
+    assert found.rule == "unreachable" and found.pc == 2 and found.life == [] and found.errno == 22
+    loop = told("r0 = 0; r0 += 1; if r0 < 4 goto -2; exit", kernel="5.2")
+    assert loop.rule == "back-edge" and loop.pc == 2 and "before 5.3" in loop.needed
+
+
+def test_padding_of_a_key_before_6_3() -> None:
+    text = "*(u8 *)(r10 - 8) = 1; *(u32 *)(r10 - 4) = 2; r0 = *(u64 *)(r10 - 8); r0 = 0; exit"
+    found = told(text, kernel="6.1")
+    assert found.rule == "stack-uninitialised" and "3 of fp-7 to fp-5 were never written" in found.cause
+    assert any("padding included" in text for text in found.advice)
+    assert explain(VerifyRequest(assemble(text.replace("; ", "\n")), ProgType.SOCKET_FILTER)) is None
+
+
+def test_an_instruction_of_a_later_kernel() -> None:
+    found = told("r0 = 7; r0 s/= 2; exit", kernel="6.1")
+    assert found.rule == "instruction" and "6.1" in found.needed and any("-mcpu=v3" in text for text in found.advice)

@@ -58,9 +58,8 @@ def verdict(plan: ObjectPlan, name: str, version: str, needs: list[Need]) -> dic
         return {"verdict": "rejected", "errno": 0, "message": str(e), "needs": unmet}
 
 
-def compare_kernels(out: Out, source: str, names: list[str]) -> bool:
+def compare_kernels(out: Out, obj: Object, names: list[str]) -> bool:
     """Show the matrix; True if every program loads under every kernel."""
-    obj = Object.open(source)
     data: dict[str, dict[str, dict[str, Any]]] = {}
     for name in names:
         needs = needs_of(obj, name)
@@ -114,6 +113,7 @@ def draw(console: Console, data: dict[str, dict[str, dict[str, Any]]]) -> None:
     flat = not console.is_terminal
     for name, row in data.items():
         for versions, reason in reasons(name, row):
-            console.print(f"{name} on {', '.join(versions)}: {reason}", markup=False, soft_wrap=flat, highlight=False)
+            where = "every release" if len(versions) == len(PROFILES) else ", ".join(versions)
+            console.print(f"{name} on {where}: {reason}", markup=False, soft_wrap=flat, highlight=False)
     note = f"yes is by 6.18's deductions; an older verifier may lack: {told}"
     console.print(note, style="dim", markup=False, soft_wrap=flat, highlight=False)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from userbpf.abi.enums import ProgType
 from userbpf.cli.explained import draw_explanation
 from userbpf.cli.matrix import compare_kernels
 from userbpf.cli.page import render
@@ -18,6 +19,7 @@ from userbpf.client.explain import watching
 from userbpf.client.transport import own_kernel
 from userbpf.errors import BpfError
 from userbpf.loader import Object
+from userbpf.loader.blueprint import ObjectPlan
 from userbpf.spec.profiles import PROFILES, profile
 
 STATS = re.compile(
@@ -28,11 +30,25 @@ STATS_LEVEL = 4
 Page = list[dict[str, Any]]  # what --html shows, by program
 
 
-def judge(
-    source: str, name: str, transport: str, level: int, page: Page | None = None, version: str | None = None
-) -> dict[str, Any]:
-    """Load one program of an object and say what came of it; its steps go to `page`."""
+def read_object(source: str, type_name: str | None = None) -> Object:
+    """The object, read once; `type_name` for programs in sections whose names say no type."""
     obj = Object.open(source)
+    nameless = [plan.section for plan in obj.plan.progs.values() if plan.row is None]
+    if type_name is None or not nameless:
+        return obj
+    return Object.open(source, prog_types=dict.fromkeys(nameless, ProgType[type_name.upper()]))
+
+
+def judge(
+    source: str | ObjectPlan,
+    name: str,
+    transport: str,
+    level: int,
+    page: Page | None = None,
+    version: str | None = None,
+) -> dict[str, Any]:
+    """Load one program of an object (its file, or what was read of it) and say what came of it; its steps go to `page`."""
+    obj = Object.open(source) if isinstance(source, str) else Object(source)
     plan = obj.plan.progs[name]
     out: dict[str, Any] = {
         "program": name,
@@ -148,6 +164,13 @@ def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> Non
     metavar="VERSION",
     help=f"Verify as an older kernel: {', '.join(PROFILES)} or any between; all: each.",
 )
+@click.option(
+    "--type",
+    "type_name",
+    metavar="TYPE",
+    type=click.Choice([t.name.lower() for t in ProgType if t], case_sensitive=False),
+    help="Program type of sections whose names say none, as in sched_cls.",
+)
 @click.pass_obj
 def verify(
     out: Out,
@@ -158,12 +181,14 @@ def verify(
     transport: str,
     html_path: str | None,
     version: str | None,
+    type_name: str | None,
 ) -> None:
     """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, the log.
 
     Ends with status 1 if a program is refused.
     """
-    names = list(Object.open(source).plan.progs)
+    obj = read_object(source, type_name)
+    names = list(obj.plan.progs)
     if prog_name is not None:
         if prog_name not in names:
             raise click.BadParameter(f"no program {prog_name!r}; there are: {', '.join(names)}", param_hint="--prog")
@@ -173,7 +198,7 @@ def verify(
         if given is not None and transport != "user":
             raise click.BadParameter("needs --transport user", param_hint=option)
     if version == "all":
-        if not compare_kernels(out, source, names):
+        if not compare_kernels(out, obj, names):
             raise SystemExit(1)
         return
     if version is not None:
@@ -182,7 +207,7 @@ def verify(
         except ValueError as e:
             raise click.BadParameter(str(e), param_hint="--kernel") from None
     page: Page | None = [] if html_path is not None else None
-    results = [judge(source, name, transport, level, page, version) for name in names]
+    results = [judge(obj.plan, name, transport, level, page, version) for name in names]
     if html_path is not None and page is not None:
         Path(html_path).write_text(render(source, page))
     out.result(results, lambda console: draw(console, results, bool(show_log or log_level)))

@@ -71,3 +71,13 @@ def test_the_matrix(source: Path) -> None:
     assert "yes is by 6.18's deductions" in text and "32-bit bounds" in text
     assert CliRunner().invoke(app, ["verify", "--kernel", "nine", str(source)]).exit_code == 2
     assert CliRunner().invoke(app, ["verify", "--kernel", "6.1", str(EXAMPLES / "xdp_flows.bpf.c")]).exit_code == 0
+
+
+def test_sections_without_a_type(tmp_path: Path) -> None:
+    source = tmp_path / "typeless.bpf.c"
+    source.write_text('__attribute__((section("mine"))) int f(void *c) { return 0; }\n')
+    refused = CliRunner().invoke(app, ["verify", str(source)])
+    assert refused.exit_code == 1 and "no program type has sections of this name" in refused.output
+    taken = CliRunner().invoke(app, ["verify", str(source), "--type", "sched_cls", "--json"])
+    assert taken.exit_code == 0 and json.loads(taken.output)[0]["type"] == "SCHED_CLS"
+    assert CliRunner().invoke(app, ["verify", str(source), "--type", "nothing"]).exit_code == 2

@@ -8,7 +8,7 @@ from userbpf.verifier.cfg import CALL
 from userbpf.verifier.domain import s64
 from userbpf.verifier.explain import Case, rule
 from userbpf.verifier.regs import SLOT_CHARS, STACK
-from userbpf.verifier.rules.tools import Match
+from userbpf.verifier.rules.tools import Match, accessed
 from userbpf.verifier.words import number, plural
 
 
@@ -18,19 +18,20 @@ from userbpf.verifier.words import number, plural
 )
 def stack_read(case: Case, m: Match) -> None:
     out = case.out
-    if m[1] is not None and int(m[1]) < 11:
-        case.follow(int(m[1]))
+    regno = int(m[1]) if m[1] is not None else accessed(case)
+    if m[1] is not None and regno < 10:
+        case.follow(regno)
     out.needed = "every byte of the stack that is read must have been written on this path"
-    missing = _never_written(case, int(m[1]), int(m[4])) if m[1] is not None and case.path else []
+    missing = _never_written(case, regno, int(m[4])) if case.path else []
     if missing:
         first, last = missing[0], missing[-1]
         which = f"fp{first}" if len(missing) == 1 else f"{len(missing)} of fp{first} to fp{last}"
         out.cause = (
             f"of the {plural(int(m[4]), 'byte')} read {which} {'was' if len(missing) == 1 else 'were'} never written"
         )
-        begin = int(first - (case.reg(int(m[1]))[3] + s64(case.reg(int(m[1]))[1].value)))
+        begin = int(first - (case.reg(regno)[3] + s64(case.reg(regno)[1].value)))
         if case.insn.code == CALL and begin > 0:
-            out.cause += f": byte {begin} of what R{m[1]} points to, often padding between members"
+            out.cause += f": byte {begin} of what R{regno} points to, often padding between members"
     else:
         out.cause = f"of the {plural(int(m[4]), 'byte')} read some were never written"
     case.lose(case.pc)
@@ -75,8 +76,8 @@ def stack_bounds(case: Case, m: Match) -> None:
         low, high = reg[3] + reg[1].smin, reg[3] + reg[1].smax
         if case.insn.code != CALL:
             low, high = low + case.insn.off, high + case.insn.off
-        far = f"fp{high:+d}" if high < 512 else "anywhere above"
-        where = f"fp{low:+d}" if low > -(1 << 32) else "anywhere below"
+        far = f"fp{high:+d}" if high < 512 else "far above"
+        where = f"fp{low:+d}" if low > -(1 << 32) else "far below"
         size = re.search(r"size=?\s?(\d+)", case.message)
         if m[1]:
             out.cause = f"it may begin at {where}" + (f" to {far}" if reg[1].mask else "")
