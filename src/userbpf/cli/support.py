@@ -9,10 +9,11 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from userbpf.abi.enums import HelperId
+from userbpf.abi.enums import HelperId, ProgType
 from userbpf.cli.show import Out, table
 from userbpf.spec.commands import COMMANDS
 from userbpf.spec.helpers import HELPERS
+from userbpf.spec.kfuncs import KFUNCS
 from userbpf.spec.maps import MAPS
 from userbpf.spec.progs import PROGS
 
@@ -34,6 +35,15 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         "helpers": [
             {"name": f"bpf_{HelperId(h).name}", "status": row.status, "errno": ""} for h, row in HELPERS.items()
         ],
+        "kernel functions": [
+            {
+                "name": row.name,
+                "status": row.status,
+                "flags": sorted(row.flags),
+                "programs": [t.name.lower() for t in ProgType if t in row.prog_types],
+            }
+            for row in sorted(KFUNCS.values(), key=lambda row: row.name)
+        ],
     }
 
 
@@ -54,9 +64,26 @@ def markdown() -> str:
     for kind, entries in rows().items():
         tally = Counter(e["status"] for e in entries)
         out += ["", f"## {kind.capitalize()}", "", ", ".join(f"{tally[s]} {s}" for s in MEANING if tally[s]), ""]
-        out += ["| name | status | errno |", "|---|---|---|"]
-        out += [f"| `{e['name']}` | {e['status']} | {e['errno']} |" for e in entries]
+        columns = list(entries[0])
+        out += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+        out += [f"| {' | '.join(_cell(e, column) for column in columns)} |" for e in entries]
     return "\n".join(out) + "\n"
+
+
+def _cell(entry: dict[str, Any], column: str) -> str:
+    """A cell in text; of program types, where there are many, those that are not among them."""
+    value = entry[column]
+    if column == "name":
+        return f"`{value}`"
+    if column == "programs":
+        missing = [t for t in _all_programs() if t not in value]
+        if len(missing) < len(value):
+            return "all" + (" but " + ", ".join(missing) if missing else "")
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _all_programs() -> list[str]:
+    return [t.name.lower() for t in ProgType if t is not ProgType.UNSPEC]
 
 
 def draw(console: Console, data: dict[str, list[dict[str, Any]]]) -> None:
@@ -67,10 +94,11 @@ def draw(console: Console, data: dict[str, list[dict[str, Any]]]) -> None:
             f"{kind}: " + ", ".join(f"{tally[s]} {s}" for s in MEANING if tally[s]),
             ("name", "left"),
             ("status", "left"),
-            ("errno", "left"),
+            *((column, "left") for column in list(entries[0])[2:]),
         )
         for e in entries:
-            shown.add_row(e["name"], f"[{styles[e['status']]}]{e['status']}[/]", e["errno"])
+            rest = [_cell(e, column) for column in list(e)[2:]]
+            shown.add_row(e["name"], f"[{styles[e['status']]}]{e['status']}[/]", *rest)
         console.print(shown)
         console.print()
 
@@ -78,6 +106,6 @@ def draw(console: Console, data: dict[str, list[dict[str, Any]]]) -> None:
 @click.command()
 @click.pass_obj
 def support(out: Out) -> None:
-    """Show which commands, map types, program types and helpers are there."""
+    """Show which commands, map types, program types, helpers and kernel functions are there."""
     data = rows()
     out.result(data, lambda console: draw(console, data))
