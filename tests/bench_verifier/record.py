@@ -6,8 +6,9 @@ import itertools
 import sys
 from typing import Any
 
-from bench_verifier import generate, golden, linux, scalars
+from bench_verifier import generate, golden, linux, scalars, wide
 from bench_verifier.diff import Linux
+from userbpf import linux as transport
 from userbpf.isa.insn import encode
 
 
@@ -48,6 +49,27 @@ def verifier() -> list[dict[str, Any]]:
             code = encode(prog.insns).hex()
             label = f"{name}-{seed}{'-mutated' * mutated}"
             rows.append({"id": label, "type": name, "err": answer.err, "insns": code, "lines": answer.lines})
+    return rows
+
+
+def with_btf() -> list[dict[str, Any]]:
+    """Whole logs of programs with BTF: callbacks, global functions, may_goto, tail calls, every atomic."""
+    side = wide.Side(transport.bpf)
+    rows: list[dict[str, Any]] = []
+    for name, mutated in itertools.product(generate.PROG_TYPES, (False, True)):
+        taken, seed = 0, 8000
+        while taken < (15 if mutated else 30):
+            seed += 1
+            prog = wide.program(generate.PROG_TYPES[name], seed)
+            if mutated:
+                prog = wide.mutate(prog, seed)
+            answer = side(prog)
+            if len(answer.lines) > 300 or (mutated and not answer.err) or "verifier bug" in answer.message:
+                continue
+            taken += 1
+            row: dict[str, Any] = {"id": f"{name}-{seed}{'-mutated' * mutated}", "type": name, "err": answer.err}
+            row |= {"insns": encode(prog.insns).hex(), "btf": prog.btf.hex(), "lines": answer.lines}
+            rows.append(row | {"func_info": prog.func_info, "line_info": prog.line_info})
     return rows
 
 
