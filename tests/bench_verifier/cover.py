@@ -44,6 +44,9 @@ class Kept:
 
         with patch.object(prune, "_keep", watched), uncollected:
             self.checker.run()
+        for states in self.states.values():
+            for state in states:
+                prune._clean(self.checker, state)  # what nothing reads may be anything
 
     def along(self, seed: int, most: int = 2000) -> int:
         """One run; how many states were compared. Raises Leak."""
