@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import difflib
 import errno
+import os
 import re
 import sys
 import time
@@ -23,6 +24,7 @@ from userbpf.isa.insn import Insn, encode
 from userbpf.verifier import MapShape, Rejected, VerifyRequest, check, verify
 
 OUR_FD = 0x5EED000
+CPUS = len(os.sched_getaffinity(0))
 SHAPES = [MapShape(MapType(m[0]), *m[1:]) for m in generate.MAPS]
 _MAP_ADDRESS = re.compile(r"(\(18\) r\d+ = )(0xf[0-9a-f]{15}|0x5eed[0-9a-f]{3})( *)")
 
@@ -54,11 +56,11 @@ def _resolve(fd: int) -> MapShape:
     return SHAPES[fd - OUR_FD]
 
 
-def ours(insns: list[Insn], prog_type: int, level: int = 2) -> Verdict:
-    """userbpf's verdict on a program whose map fds are indices into MAPS."""
+def ours(insns: list[Insn], prog_type: int, level: int = 2, nr_cpus: int = 0) -> Verdict:
+    """userbpf's verdict on a program whose map fds are indices into MAPS; `nr_cpus`: 0 where nobody knows."""
     code = generate.bind(insns, [OUR_FD + n for n in range(len(SHAPES))])
     try:
-        done = verify(VerifyRequest(code, ProgType(prog_type), log_level=level, resolve_map=_resolve))
+        done = verify(VerifyRequest(code, ProgType(prog_type), log_level=level, resolve_map=_resolve, nr_cpus=nr_cpus))
     except Rejected as e:
         return Verdict(e.errno or -1, normalise(e.log))
     return Verdict(0, normalise(done.log))
@@ -124,7 +126,7 @@ def sweep(name: str, first: int, count: int, mutated: bool, show: int) -> None:
             continue
         began = time.perf_counter()
         try:
-            mine = ours(prog.insns, prog_type)
+            mine = ours(prog.insns, prog_type, nr_cpus=CPUS)
         except Exception as e:  # a crash is a difference like any other here
             mine = Verdict(-1, [f"{type(e).__name__}: {e}"])
             seen["crash"] += 1
@@ -146,7 +148,7 @@ if __name__ == "__main__":
         prog_ = generate.program(generate.PROG_TYPES[args[0]], int(args[1]))
         if "--mutated" in sys.argv:
             prog_ = generate.mutate(prog_, prog_.seed)
-        a_, b_ = Linux()(prog_.insns, prog_.prog_type), ours(prog_.insns, prog_.prog_type)
+        a_, b_ = Linux()(prog_.insns, prog_.prog_type), ours(prog_.insns, prog_.prog_type, nr_cpus=CPUS)
         print(
             "\n".join(
                 a_.lines if "--linux" in sys.argv else difflib.unified_diff(a_.lines, b_.lines, "Linux", "userbpf", n=8)

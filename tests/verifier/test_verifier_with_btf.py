@@ -18,7 +18,7 @@ ROWS = golden.load(f"with_btf_{golden.RELEASE}")
 
 @pytest.fixture(scope="module")
 def side() -> wide.Side:
-    kernel = Kernel()
+    kernel = Kernel(ncpu=2)  # as the one that was asked
     return wide.Side(lambda cmd, attr: dispatch(kernel, cmd, attr))
 
 
