@@ -103,7 +103,11 @@ def _compile_acquire(pc: int, d: int, s: int, off: int, size: int) -> Step:
             raise Reject(EACCES, "frame pointer is read only")
         reg = ck.regs[s]
         access.access(ck, pc, s, reg, off, size, False, d, True)
-        _no_atomics(s, reg, "loads from")
+        # what is wrong with the access in itself is named first; a packet pointer that is overwritten is not seen any more
+        if reg[0] in (PACKET, PACKET_META) or ck.mirror:
+            _no_atomics(s, ck.regs[s], "loads from")
+        else:
+            _no_atomics(s, reg, "loads from")
         ck.live_stack.commit(ck.frame.instance, pc)
         ck.same_pointer(pc, reg)
         return pc + 1

@@ -157,8 +157,8 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
             leak(ck, "BPF_LD_[ABS|IND]")
         if regs[6][0] != CTX:
             raise Reject(EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb")
-        if mode == 0x40 and regs[src][0] == NOT_INIT:
-            raise Reject(EACCES, f"R{src} !read_ok")
+        if mode == 0x40:
+            ck.must_read(src)
         access.fixed_offset(ck, 6, regs[6])
         for i in range(6):
             regs[i] = UNINIT

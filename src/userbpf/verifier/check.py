@@ -79,7 +79,8 @@ DONE: Final = -1
 # atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar += fp` in
 # a callee counts as the main program's; the low half of a pointer counts as never zero; a number to which an untrusted
 # pointer is added counts as unchanged; what matters in a later round of a callback is not carried back (see `late`); a
-# constant NULL passes for a __arg_nonnull argument. Only tests that compare logs with Linux line by line set this, so that
+# constant NULL passes for a __arg_nonnull argument; an ordered load over its own pointer may go through a context or a
+# socket. Only tests that compare logs with Linux line by line set this, so that
 # all other lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
