@@ -308,7 +308,7 @@ def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
     """Linux logs when bounds contradict each other (on a path that cannot be taken)."""
     text = alu_reports.get((kind, is64, dst, src))
     if text is not None:
-        ck.say("verifier bug: " + text)
+        ck.contradiction(text)
 
 
 def _linked(new: Reg, rid: int, off: int, delta: int, is64: bool) -> Reg:
@@ -342,7 +342,7 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                         amount = s64(src[1].value) if not src[1].mask else None
                     else:
                         amount = _low_const(src[1]) if dst[1].umax <= U32 else None
-                    if amount is not None:
+                    if amount is not None and -(1 << 31) <= amount < 1 << 31:
                         new = _linked(new, dst[2], dst[3], amount if op == ADD else -amount, is64)
                 regs[d] = new
                 return pc + 1
@@ -423,8 +423,11 @@ def pointer_math(
     else:
         raise Reject(EACCES, f"R{d} pointer arithmetic with {_OPS[op]} operator prohibited")
     _sane(False, new[1], new[3], kind, moved=True)
-    if swapped and kind == STACK and ck.mirror:
-        return (kind, new[1], new[2], new[3], 0)
+    if swapped and ck.mirror:
+        if kind == STACK:
+            return (kind, new[1], new[2], new[3], 0)
+        if base == MEM and isinstance(new[4], tuple):
+            return (kind, new[1], new[2], new[3], (new[4][0], 0))
     return new
 
 

@@ -34,7 +34,7 @@ from userbpf.verifier.regs import (
     Reg,
     type_name,
 )
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
 from userbpf.verifier.state import Frame
 from userbpf.verifier.widen import previous, widen
 
@@ -98,6 +98,8 @@ def call(the_call: Call) -> int | None:
     frame = ck.frame
     if helper == HelperId.loop:
         _loop_flags(ck, the_call.pc)
+        if ck.regs[1][0] != SCALAR and ck.bpf_capable:
+            raise Reject(EFAULT, "verifier bug: backtracking misuse")
         ck.mark_precise(1)
         if frame.callback_depth >= ck.regs[1][1].umax:
             frame.callback_depth = 0

@@ -75,13 +75,13 @@ F_SLEEPABLE: Final = 1 << 4
 F_TEST_REG_INVARIANTS: Final = 1 << 7
 DONE: Final = -1
 
-# Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a fetching
-# atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar += fp` in
-# a callee counts as the main program's; the low half of a pointer counts as never zero; a number to which an untrusted
-# pointer is added counts as unchanged; what matters in a later round of a callback is not carried back (see `late`); a
-# constant NULL passes for a __arg_nonnull argument; an ordered load over its own pointer may go through a context or a
-# socket. Only tests that compare logs with Linux line by line set this, so that
-# all other lines can be compared.
+# Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a
+# fetching atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar
+# += fp` in a callee counts as the main program's, and a record's made so as nobody's (and outlives it); the low half of a
+# pointer counts as never zero; a number to which an untrusted pointer is added counts as unchanged; what matters in a
+# later round of a callback is not carried back (see `late`); a constant NULL passes for a __arg_nonnull argument; an
+# ordered load over its own pointer may go through a context or a socket. Only tests that compare logs with Linux line by
+# line set this, so that all other lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
 
@@ -122,6 +122,7 @@ class Checker:
         self.bpf_capable = req.caps.bpf
         self.mirror = mirror_holes
         self.strict_alignment = req.prog_flags & (F_STRICT_ALIGNMENT | F_ANY_ALIGNMENT) == F_STRICT_ALIGNMENT
+        self.test_invariants = bool(req.prog_flags & F_TEST_REG_INVARIANTS)
         self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
         self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
         self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type), self.profile)
@@ -575,6 +576,12 @@ class Checker:
             raise Reject(EINVAL, f"R{regno} is invalid")
         if regno == 10:
             raise Reject(EACCES, "frame pointer is read only")
+
+    def contradiction(self, text: str) -> None:
+        """Bounds that contradict each other are reported; by flag they are the end."""
+        self.say("verifier bug: " + text)
+        if self.test_invariants:
+            raise Reject(EFAULT)
 
     # --- ids, links, precision ----------------------------------------------------------------------------------------------
     def new_id(self) -> int:

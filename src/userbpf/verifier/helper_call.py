@@ -120,7 +120,7 @@ class Call:
 
     __slots__ = (
         "args", "ck", "dynptr", "key", "kptr", "map", "map_uid", "mem_size", "name", "pc", "percpu", "raw", "ref",
-        "release", "row", "size", "size_max", "subprog",
+        "release", "row", "size", "size_max", "subprog", "true_key",
     )  # fmt: skip
 
     def __init__(self, ck: Checker, pc: int, row: HelperRow, args: tuple[Arg, ...]) -> None:
@@ -139,6 +139,7 @@ class Call:
         self.size: int | None = None
         self.size_max = 0
         self.key: int | None = None
+        self.true_key: int | None = None
         self.subprog = -1
         self.dynptr: Reg | None = None  # the dynptr among the arguments
         self.percpu: Reg | None = None  # the per-CPU variable among them
@@ -298,7 +299,7 @@ class Call:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
             access.buffer(ck, number, reg, reg[3], size, "rdonly" if kind & RDONLY else "rdwr")
-        elif zero_ok and size == 0 and kind == SCALAR and reg[1] is ZERO:
+        elif zero_ok and size == 0 and ((kind == SCALAR and reg[1] is ZERO) or kind & MAYBE_NULL):
             return
         else:
             raise Reject(EACCES, f"R{number} type={type_name(reg[0])} expected={type_name(STACK)}")
@@ -385,7 +386,7 @@ class Call:
         val = reg[1]
         if reg[0] == SCALAR and val.mask == 0 and val.value < self.map.shape.max_entries:
             ck.mark_precise(3)
-            self.key = val.value
+            self.key = self.true_key = val.value
 
     def _writable_map(self) -> None:
         """A map that programs may only read takes no updates either."""
@@ -493,7 +494,7 @@ class Call:
         ck = self.ck
         fact = ck.facts[self.pc]
         index = self.map.index if self.map is not None and self.map.index >= 0 else None
-        key = self.key if index is not None else None
+        key = self.true_key if index is not None else None
         if fact is None:
             ck.facts[self.pc] = Fact(helper=int(self.row.id), map=index, key=key, arg_size=self.size)
             return
@@ -517,10 +518,9 @@ class Call:
         size = self.map.shape.key_size
         self.memory(number, size, False, False, False)
         if self.map.shape.map_type in _ELIDE:
-            # Linux asks whatever the helper, so that the key counts as precise; only a lookup's is of use
-            key = _constant_key(self.ck, self.ck.regs[number], size)
-            if self.row.id == _H.map_lookup_elem:
-                self.key = key
+            found = _constant_key(self.ck, self.ck.regs[number], size)
+            if found is not None and self.row.id == _H.map_lookup_elem:
+                self.key, self.true_key = found
 
     def arg_value(self, number: int, reg: Reg, arg: Arg) -> None:
         if arg.maybe_null and reg[0] == SCALAR and reg[1] is ZERO:
@@ -603,8 +603,8 @@ def _bounded(size: int) -> Val:
     return val
 
 
-def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
-    """The key on the stack, where it is one constant."""
+def _constant_key(ck: Checker, reg: Reg, size: int) -> tuple[int, int] | None:
+    """The key on the stack, where it is one constant: what Linux takes it for, and what it is."""
     if reg[0] != STACK or reg[1].mask:
         return None
     frame = ck.st.frames[reg[4]]
@@ -614,16 +614,22 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> int | None:
     if index >= len(frame.stack):
         return None
     types, spill = frame.stack[index]
-    if types[7] == ST_SPILL and spill is not None and off % 8 == 0:
+    if types[7] == ST_SPILL and spill is not None:
         if spill[0] != SCALAR or spill[1].mask:
             return None
-        length = sum(1 for t in types if t == ST_SPILL)
+        length = 0
+        while first & 7 >= length and types[(first & 7) - length] == ST_SPILL:
+            length += 1
         if length != size:
             return None
         callbacks.mark_slot_precise(ck, frame, index)
-        return spill[1].value  # not cut to the key's size: as Linux, a wide constant is taken for no key
+        if off % 8:
+            # Linux takes the whole register for its upper half here; where that makes a small key, the half is zero
+            return spill[1].value, spill[1].value >> 32
+        # not cut to the key's size: as Linux, a wide constant is taken for no key
+        return spill[1].value, spill[1].value
     if all(types[(first - i) & 7] == ST_ZERO for i in range(size)):
-        return 0
+        return 0, 0
     return None
 
 

@@ -125,7 +125,7 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
         other = ck.push(target, pc)
         if reports:
             for text in reports:
-                ck.say("verifier bug: " + text)
+                ck.contradiction(text)
         _split(ck, ck.st, other, d, s if by_reg else -1, dst, src, op, is32, result)
         if linked:
             if by_reg and src[0] == SCALAR and src[2]:
