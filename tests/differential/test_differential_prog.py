@@ -322,28 +322,6 @@ def test_which_programs_may_stand_in_a_prog_array(transport: Calls) -> None:
     assert transport.err(transport.update, by_update, u32(1), u32(xdp)) == "EINVAL"
     assert transport.err(transport.prog, tail_call(by_update, 0), ProgType.XDP) == "EINVAL"
     transport.prog(tail_call(by_load, 0), ProgType.XDP)
-
-
-@pytest.mark.parametrize(
-    ("map_type", "value", "attach", "other"),
-    [
-        (MapType.PROG_ARRAY, 4, "EINVAL", "EINVAL"),
-        (MapType.DEVMAP, 8, "", "EINVAL"),
-        (MapType.CPUMAP, 8, "", "EINVAL"),
-        (MapType.DEVMAP_HASH, 8, "", ""),
-    ],
-    ids=lambda v: v.name if isinstance(v, MapType) else "",
-)
-def test_programs_that_share_a_map_of_programs(
-    transport: Calls, map_type: MapType, value: int, attach: str, other: str
-) -> None:
-    """The first program that uses it decides: by type and, of tail calls, by where it is to be attached."""
-    fd = transport.map(map_type, 4, value, 4)
-    uses = [*lddw_map(1, fd), *RETURN_0]
-    transport.prog(uses, ProgType.XDP)
-    assert transport.err(transport.prog, uses, ProgType.XDP, expected_attach_type=37) == attach
-    assert transport.err(transport.prog, uses, ProgType.SCHED_CLS) == other
-    transport.prog(uses, ProgType.XDP)
     assert transport.err(transport.update, by_load, u32(0), u32(filters)) == "EINVAL"
     transport.update(by_load, u32(0), u32(xdp))
     for flags in (1, 2, 4):

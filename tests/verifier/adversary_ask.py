@@ -55,9 +55,7 @@ class Side:
 
     def __call__(self, prog_type: int, fields: dict[str, Any], text: str, level: int = 2) -> Answer:
         """errno, the last line where it was refused, instructions processed, log."""
-        insns = [
-            i._replace(imm=self.fds[i.imm]) if i.code == 0x18 and i.src in (1, 2) else i for i in assemble(text)
-        ]
+        insns = [i._replace(imm=self.fds[i.imm]) if i.code == 0x18 and i.src in (1, 2) else i for i in assemble(text)]
         more = dict(fields)
         linkage = more.pop("linkage", None)
         keep = [encode(insns), b"GPL\0"]

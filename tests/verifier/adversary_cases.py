@@ -79,7 +79,12 @@ CASES: Final[tuple[tuple[str, int, dict[str, Any], str], ...]] = (
     ),
     # the upper half of a spilled constant is a constant key: Linux takes the whole for it
     ("key is an upper half", TC, {}, "*(u64 *)(r10 -8) = 1\n" + _AT_4 + "call bpf_map_lookup_elem\n" + _STORE),
-    ("key is an upper half, too large", TC, {}, "*(u64 *)(r10 -8) = 4\n" + _AT_4 + "call bpf_map_lookup_elem\n" + _STORE),
+    (
+        "key is an upper half, too large",
+        TC,
+        {},
+        "*(u64 *)(r10 -8) = 4\n" + _AT_4 + "call bpf_map_lookup_elem\n" + _STORE,
+    ),
     # other helpers than the lookup look for a constant key, too, and make it precise
     ("delete by a constant", TC, {}, "*(u64 *)(r10 -8) = 1\n" + _AT_4 + "call bpf_map_delete_elem\nr0 = 0\nexit\n"),
     # the kind of map comes before what may not be held at a tail call
