@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class IdMap:
     """Which id of the present state plays the role of which id of the kept one; one to one."""
@@ -35,3 +37,18 @@ class IdMap:
             self.fresh += 1
             cur = self.fresh
         return self.same(old, cur)
+
+
+class AnyIds(IdMap):
+    """Any id plays any role: what differs even then differs for sure."""
+
+    __slots__ = ()
+
+    def same(self, old: int, cur: int) -> bool:
+        return (old == 0) == (cur == 0)
+
+    def same_scalar(self, old: int, cur: int) -> bool:
+        return True
+
+
+ANY_IDS: Final = AnyIds(0)

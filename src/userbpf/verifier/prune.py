@@ -10,11 +10,12 @@ processed and which programs run into the limit, so these heuristics are Linux's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import dynptr, iters, precision
 from userbpf.verifier.domain import leq
-from userbpf.verifier.ids import IdMap
+from userbpf.verifier.ids import ANY_IDS, IdMap
 from userbpf.verifier.late import marks_of
 from userbpf.verifier.livestack import LiveStack
 from userbpf.verifier.log import picture
@@ -23,13 +24,16 @@ from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
     BUF,
+    CTX,
     EMPTY_SLOT,
     ID_MASK,
     MAP_KEY,
+    MAP_PTR,
     MAP_VALUE,
     MEM,
     NOT_INIT,
     PACKET,
+    PACKET_END,
     PACKET_META,
     SCALAR,
     SPILLED,
@@ -40,6 +44,7 @@ from userbpf.verifier.regs import (
     ST_MISC,
     ST_SPILL,
     ST_ZERO,
+    STACK,
     TP_BUFFER,
     UNINIT,
     UNKNOWN_REG,
@@ -58,6 +63,8 @@ EXACT: Final = 1  # the same registers
 WITHIN: Final = 2  # loop states whose precision is not complete: all ranges count
 
 MAX_BACKEDGE_ROUNDS: Final = 64
+# registers that name nothing by an id, if their own is 0: one and the same is safe at once
+UNNAMED: Final = frozenset((NOT_INIT, SCALAR, CTX, STACK, MAP_PTR, PACKET, PACKET_META, PACKET_END))
 CALLBACK: Final = 1  # of Cfg.callbacks
 ITER_NEXT: Final = 3
 
@@ -70,9 +77,15 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
         return False
     if old.speculative and not cur.speculative:
         return False
-    ids = IdMap(ck.last_id + (1 << 29))
     if len(old.refs) != len(cur.refs) or old.locks != cur.locks:
         return False
+    if old.differs is not None:
+        # what told one path from this state mostly tells the next one, too
+        number, regs, slots = old.differs
+        fold, fcur = old.frames[number], cur.frames[number]
+        if _regs_differ(fold, fcur, ANY_IDS, how, regs) or _stack_differs(ck, fold, fcur, ANY_IDS, how, slots):
+            return False
+    ids = IdMap(ck.last_id + (1 << 29))
     for mine, other in zip(old.refs, cur.refs, strict=True):
         if (
             mine.kind != other.kind
@@ -84,31 +97,35 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
     last = len(old.frames) - 1
     live = ck.cfg.live
     for number, (fold, fcur) in enumerate(zip(old.frames, cur.frames, strict=True)):
-        if fold.callsite != fcur.callsite:
+        if fold.callsite != fcur.callsite or fold.callback_depth > fcur.callback_depth:
             return False
         pc = old.pc if number == last else old.frames[number + 1].callsite
-        if not _frames_equal(ck, fold, fcur, ids, how, live[pc]):
+        place = _regs_differ(fold, fcur, ids, how, _numbers(live[pc]))
+        if place:
+            old.differs = (number, place, ())
+            return False
+        slots = fold.filled if how == LOOSE and fold.filled is not None else range(len(fold.stack))
+        place = _stack_differs(ck, fold, fcur, ids, how, slots)
+        if place:
+            old.differs = (number, (), place)
             return False
     return True
 
 
-def _frames_equal(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int, live: int) -> bool:
-    if old.callback_depth > cur.callback_depth:
-        return False
+def _regs_differ(old: Frame, cur: Frame, ids: IdMap, how: int, numbers: Sequence[int]) -> tuple[int, ...]:
+    """The first of these registers that is not covered, alone in a tuple."""
     old_regs, cur_regs = old.regs, cur.regs
     precise = old.precise_regs
-    if how == LOOSE:
-        for i in _numbers(live):
-            mine, other = old_regs[i], cur_regs[i]
-            if mine[0] == SCALAR == other[0] and not precise >> i & 1:
-                continue
-            if not _reg_safe(mine, other, ids, how, precise >> i & 1):
-                return False
-    else:
-        for i in _numbers(live):
-            if not _reg_safe(old_regs[i], cur_regs[i], ids, how, precise >> i & 1):
-                return False
-    return _stack_safe(ck, old, cur, ids, how)
+    loose = how == LOOSE
+    for i in numbers:
+        mine, other = old_regs[i], cur_regs[i]
+        if loose and mine[0] == SCALAR == other[0] and not precise >> i & 1:
+            continue
+        if mine is other and not mine[2] and mine[0] in UNNAMED:
+            continue
+        if not _reg_safe(mine, other, ids, how, precise >> i & 1):
+            return (i,)
+    return ()
 
 
 def _numbers(mask: int) -> tuple[int, ...]:
@@ -193,18 +210,21 @@ def _same_but_ref(old: Reg, cur: Reg) -> bool:
     return bool(a[:3] == b[:3])
 
 
-def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bool:
+def _stack_differs(
+    ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int, numbers: Sequence[int]
+) -> tuple[int, ...]:
+    """The first of these slots that is not covered, alone in a tuple."""
     old_stack, cur_stack = old.stack, cur.stack
     have = len(cur_stack)
     precise = old.precise_slots
     loose = how == LOOSE
-    for i in range(len(old_stack)) if old.filled is None or not loose else old.filled:
+    for i in numbers:
         slot = old_stack[i]
         other = cur_stack[i] if i < have else EMPTY_SLOT
         types, spill = slot
         if not loose:
             if i >= have or types != other[0]:
-                return False
+                return (i,)
         elif types == NO_BYTES:
             continue
         if types == SPILLED and other[0] == SPILLED:
@@ -212,12 +232,12 @@ def _stack_safe(ck: Checker, old: Frame, cur: Frame, ids: IdMap, how: int) -> bo
             if loose and spill[0] == SCALAR == other[1][0] and not precise >> i & 1:
                 continue
             if not _reg_safe(spill, other[1], ids, how, precise >> i & 1):
-                return False
+                return (i,)
         elif types == other[0] and types[7] != ST_SPILL and types[7] < 4:
             continue
         elif not _slot_safe(ck.allow_uninit_stack, slot, other, i < have, ids, how, precise >> i & 1):
-            return False
-    return True
+            return (i,)
+    return ()
 
 
 def _slot_safe(uninit_ok: bool, slot: Slot, other: Slot, have: bool, ids: IdMap, how: int, precise: int) -> bool:
@@ -427,7 +447,7 @@ def _clean_all(ck: Checker, pc: int, cur: State, states: list[State]) -> None:
     for old in states:
         if old.branches or old.cleaned or old.pc != pc or len(old.frames) != len(cur.frames):
             continue
-        if any(a.callsite != b.callsite for a, b in zip(old.frames, cur.frames, strict=True)):
+        if len(old.frames) > 1 and any(a.callsite != b.callsite for a, b in zip(old.frames, cur.frames, strict=True)):
             continue
         if ck.loops.incomplete(old):
             continue

@@ -114,6 +114,7 @@ class State:
         "callback_unroll_depth",
         "cleaned",
         "depth",
+        "differs",
         "equal",
         "first_pc",
         "frames",
@@ -147,6 +148,8 @@ class State:
         self.speculative = False
         self.locks = NO_SECTIONS
         self.equal: State | None = None
+        # what told the last path compared from this state: a frame, and in it a register or a slot
+        self.differs: tuple[int, tuple[int, ...], tuple[int, ...]] | None = None
 
     @property
     def frame(self) -> Frame:
@@ -171,6 +174,7 @@ class State:
         new.speculative = self.speculative
         new.locks = self.locks
         new.equal = None
+        new.differs = None
         return new
 
     def callsite_key(self) -> tuple[int, ...]:
