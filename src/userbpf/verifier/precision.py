@@ -17,7 +17,7 @@ from userbpf.verifier.log import picture
 from userbpf.verifier.regs import SCALAR
 from userbpf.verifier.reject import EFAULT, Reject
 from userbpf.verifier.stack import is_scalar_spill
-from userbpf.verifier.state import Hist, State
+from userbpf.verifier.state import Hist, State, numbers_of
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
@@ -69,7 +69,9 @@ _NOTHING: Final = 0
 _MOVE: Final = 1  # the written register is made of the read ones alone
 _MIX: Final = 2  # and of itself
 _COMPARE: Final = 3  # if one operand matters, both do
-_OTHER: Final = 4
+_LOAD: Final = 4  # the written register comes from memory
+_STORE: Final = 5  # (the address register, none)
+_OTHER: Final = 6
 
 Origin: TypeAlias = tuple[int, int, int]
 
@@ -105,6 +107,10 @@ def _origin(insn: Insn) -> Origin:
         return _COMPARE, (dst | src) & 0x3FF, 0
     if code == LDDW:
         return _MOVE, dst, 0
+    if cls == 1:
+        return _LOAD, dst, 0
+    if cls == 2 or (cls == 3 and code & 0xE0 == 0x60):
+        return _STORE, dst, 0
     if code == 0:
         return _NOTHING, 0, 0  # second half of a lddw
     return _OTHER, 0, 0
@@ -180,7 +186,17 @@ def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip
             if entry is not None and entry.linked is not None:
                 _sync_links(entry, wanted)
             mask = regs[number]
-            if kind == _OTHER:
+            if kind == _LOAD:
+                if mask & writes:
+                    _back_over_load(writes, entry, wanted)
+                    if not regs[number] and wanted.empty():
+                        return True
+            elif kind == _STORE:
+                if mask & writes or (entry is not None and entry.stack is not None):
+                    _back_over_store(ck.insns[pc], entry, wanted)
+                    if not regs[number] and wanted.empty():
+                        return True
+            elif kind == _OTHER:
                 if entry is not None and entry.stack is not None:
                     _fetched(ck, st, pc, left, entry, wanted)
                 _step_back(ck, pc, later, entry, wanted)
@@ -236,9 +252,7 @@ def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
         frame = st.frames[number]
         mask = wanted.regs[number]
         if mask:
-            for i in range(11):
-                if not mask >> i & 1:
-                    continue
+            for i in numbers_of(mask):
                 bit = 1 << i
                 if frame.regs[i][0] != SCALAR or frame.precise_regs & bit:
                     mask &= ~bit
@@ -248,11 +262,8 @@ def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
             wanted.regs[number] = mask
         slots = wanted.slots[number]
         if slots:
-            left = slots
-            while left:
-                bit = left & -left
-                left &= ~bit
-                i = bit.bit_length() - 1
+            for i in numbers_of(slots):
+                bit = 1 << i
                 if i >= len(frame.stack) or not is_scalar_spill(frame.stack[i]) or frame.precise_slots & bit:
                     slots &= ~bit
                 else:
@@ -302,16 +313,12 @@ def _sync_links(entry: Hist | None, wanted: Wanted) -> None:
 
 
 def _step_back(ck: Checker, pc: int, later: int, entry: Hist | None, wanted: Wanted) -> None:
-    """Loads, stores, calls and exits."""
+    """Atomics, calls, exits and classic loads."""
     insn = ck.insns[pc]
     code = insn.code
     cls = code & 7
-    if cls == 1:
-        _back_over_load(insn.dst, entry, wanted)
-    elif cls == 3 and code & 0xE0 == 0xC0:
+    if cls == 3:
         _back_over_atomic(insn, entry, wanted)
-    elif cls in (2, 3):
-        _back_over_store(insn, entry, wanted)
     elif code == CALL:
         _back_over_call(ck, pc, later, wanted)
     elif code == EXIT:
@@ -320,11 +327,12 @@ def _step_back(ck: Checker, pc: int, later: int, entry: Hist | None, wanted: Wan
         raise _CannotTrace  # a classic packet load
 
 
-def _back_over_load(dst: int, entry: Hist | None, wanted: Wanted) -> None:
+def _back_over_load(bit: int, entry: Hist | None, wanted: Wanted) -> None:
+    """`bit` of the register that was loaded."""
     number = wanted.frame
-    if not wanted.regs[number] >> dst & 1:
+    if not wanted.regs[number] & bit:
         return
-    wanted.regs[number] &= ~(1 << dst)
+    wanted.regs[number] &= ~bit
     if entry is not None and entry.stack is not None:
         frameno, slot = entry.stack
         wanted.slots[frameno] |= 1 << slot
@@ -332,7 +340,7 @@ def _back_over_load(dst: int, entry: Hist | None, wanted: Wanted) -> None:
 
 def _back_over_atomic(insn: Insn, entry: Hist | None, wanted: Wanted) -> None:
     if insn.imm == 0x100:
-        _back_over_load(insn.dst, entry, wanted)
+        _back_over_load(1 << insn.dst, entry, wanted)
     else:
         _back_over_store(insn, entry, wanted)
 
@@ -427,14 +435,12 @@ def propagate(ck: Checker, old: State, cur: State, last: int) -> bool:
     for number in range(len(old.frames) - 1, -1, -1):
         frame = old.frames[number]
         names: list[str] = []
-        mask = frame.precise_regs
-        for i in range(10):
-            if mask >> i & 1 and frame.regs[i][0] == SCALAR:
+        for i in numbers_of(frame.precise_regs & 0x3FF):
+            if frame.regs[i][0] == SCALAR:
                 wanted.regs[number] |= 1 << i
                 names.append(f"r{i}")
-        mask = frame.precise_slots
-        for i, slot in enumerate(frame.stack):
-            if mask >> i & 1 and is_scalar_spill(slot):
+        for i in numbers_of(frame.precise_slots):
+            if is_scalar_spill(frame.stack[i]):
                 wanted.slots[number] |= 1 << i
                 names.append(f"fp{-(i + 1) * 8}")
         if names and ck.log.level2:

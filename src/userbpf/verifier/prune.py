@@ -53,7 +53,7 @@ from userbpf.verifier.regs import (
     ref_of,
 )
 from userbpf.verifier.reject import EINVAL, Reject
-from userbpf.verifier.state import Frame, State
+from userbpf.verifier.state import Frame, State, numbers_of
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
@@ -100,7 +100,7 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
         if fold.callsite != fcur.callsite or fold.callback_depth > fcur.callback_depth:
             return False
         pc = old.pc if number == last else old.frames[number + 1].callsite
-        place = _regs_differ(fold, fcur, ids, how, _numbers(live[pc]))
+        place = _regs_differ(fold, fcur, ids, how, numbers_of(live[pc] & 0x3FF))
         if place:
             old.differs = (number, place, ())
             return False
@@ -126,17 +126,6 @@ def _regs_differ(old: Frame, cur: Frame, ids: IdMap, how: int, numbers: Sequence
         if not _reg_safe(mine, other, ids, how, precise >> i & 1):
             return (i,)
     return ()
-
-
-def _numbers(mask: int) -> tuple[int, ...]:
-    """The registers r0 to r9 of a mask."""
-    found = _of_mask.get(mask)
-    if found is None:
-        found = _of_mask[mask] = tuple(i for i in range(10) if mask >> i & 1)
-    return found
-
-
-_of_mask: dict[int, tuple[int, ...]] = {}
 
 
 def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
@@ -279,11 +268,21 @@ def _as_scalar(slot: Slot, uninit_ok: bool) -> Reg | None:
     types, spill = slot
     if types == SPILLED:
         return spill if spill is not None and spill[0] == SCALAR else None
+    return UNKNOWN_REG if _is_plain(types, uninit_ok) else None
+
+
+def _is_plain(types: bytes, uninit_ok: bool) -> bool:
+    """Bytes of which nothing is known but that they may be read."""
     found = _plain.get((types, uninit_ok))
     if found is None:
         found = all(t == ST_MISC or (t == ST_INVALID and uninit_ok) for t in types)
         _plain[types, uninit_ok] = found
-    return UNKNOWN_REG if found else None
+    return found
+
+
+def _covers_all(types: bytes, uninit_ok: bool) -> bool:
+    """A slot of a finished state that is at least as general as any other."""
+    return types == NO_BYTES or (uninit_ok and _is_plain(types, True))
 
 
 def _bytes_safe(old: bytes, cur: bytes, have: bool, uninit_ok: bool) -> bool:
@@ -465,12 +464,16 @@ def _clean(ck: Checker, st: State) -> None:
         if number < last and ck.cfg.callbacks[pc] == 1:
             places.append((number, frame.instance, pc))  # the callee may be called again from here
         live = ck.cfg.live[pc]
-        for i in range(10):
-            if not live >> i & 1:
-                frame.regs[i] = UNINIT
+        for i in numbers_of(~live & 0x3FF):
+            frame.regs[i] = UNINIT
+    uninit_ok = ck.allow_uninit_stack
     for number, frame in enumerate(st.frames):
         alive = LiveStack.alive(places, number)
-        for i in range(len(frame.stack)):
-            if not alive >> i & 1:
-                frame.stack[i] = EMPTY_SLOT
-        frame.filled = tuple(i for i, slot in enumerate(frame.stack) if slot[0] != NO_BYTES)
+        before = frame.stack
+        frame.stack = stack = [EMPTY_SLOT] * len(before)
+        filled = []
+        for i in numbers_of(alive & (1 << len(before)) - 1):
+            slot = stack[i] = before[i]
+            if not _covers_all(slot[0], uninit_ok):
+                filled.append(i)
+        frame.filled = tuple(filled)

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from userbpf.verifier.livestack import Instance
 
 
+_numbers: dict[int, tuple[int, ...]] = {}
+
+
+def numbers_of(mask: int) -> tuple[int, ...]:
+    """The registers or slots of a mask, lowest first."""
+    found = _numbers.get(mask)
+    if found is None:
+        found = tuple(i for i in range(mask.bit_length()) if mask >> i & 1)
+        if len(_numbers) < 4096:
+            _numbers[mask] = found
+    return found
+
+
 class Ref(NamedTuple):
     """One acquired reference: a socket, a ring-buffer record. `kind` is "ptr", "lock" or "irq"."""
 
@@ -77,7 +90,7 @@ class Frame:
         self.callback_depth = 0
         self.callback_ret: tuple[int, int] | None = None
         self.instance: Instance
-        self.filled: tuple[int, ...] | None = None  # of a cleaned checkpoint: the slots that hold anything
+        self.filled: tuple[int, ...] | None = None  # of a cleaned checkpoint: the slots that do not cover everything
         self.precise_regs = 0
         self.precise_slots = 0
 
