@@ -131,7 +131,7 @@ FAULTS: Final = [
     Fault("map value offsets ignored in comparisons", "prune", "_reg_safe", "if old[3] != cur[3] or not leq(old[1], cur[1]):", "if False:", "case:fault-join-value-offsets"),
     Fault("which map a value is of ignored in comparisons", "prune", "_reg_safe", "old[4][0] is not cur[4][0] or", "", "case:fault-join-maps"),
     Fault("kinds of registers ignored in comparisons", "prune", "_reg_safe", "if kind != cur[0]:\n        return False", "if kind != cur[0]:\n        return True", "case:mixed-memory-and-context"),
-    Fault("the whole stack ignored in comparisons", "prune", "states_equal", "fold, fcur, ids, how, slots)\n", "fold, fcur, ids, how, ())\n", "object:user_ringbuf-read"),
+    Fault("the whole stack ignored in comparisons", "prune", "states_equal", "fold, fcur, ids, how, asked)\n", "fold, fcur, ids, how, ())\n", "object:user_ringbuf-read"),
     Fault("bytes of the stack ignored in comparisons", "prune", "_slot_safe", "not _bytes_safe(types, other[0], have, uninit_ok)", "False", "case:fault-join-bytes"),
     Fault("zero bytes compare with anything", "prune", "_byte_safe", "old == cur or", "old == cur or old == ST_ZERO or", "case:fault-join-bytes"),
     Fault("references ignored in comparisons", "prune", "states_equal", "len(old.refs) != len(cur.refs) or", "", "object:callbacks-find_vma_leak"),

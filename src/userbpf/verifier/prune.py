@@ -104,8 +104,8 @@ def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
         if place:
             old.differs = (number, place, ())
             return False
-        slots = fold.filled if how == LOOSE and fold.filled is not None else range(len(fold.stack))
-        place = _stack_differs(ck, fold, fcur, ids, how, slots)
+        asked: Sequence[int] = fold.filled if how == LOOSE and fold.filled is not None else range(len(fold.stack))
+        place = _stack_differs(ck, fold, fcur, ids, how, asked)
         if place:
             old.differs = (number, (), place)
             return False
