@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from userbpf.abi.enums import MapType
 from userbpf.btf import Array, Btf, Composite, DataSec, Ptr, Struct, Type, TypeTag, Var
@@ -306,12 +306,17 @@ def check_structs(btf: Btf, kernel_names: KernelNames) -> None:
     """What BTF_LOAD asks of structs with such fields; raises BpfError."""
     records: dict[int, Record] = {}
     for t in btf.types:
-        if isinstance(t, Struct) and any(_notable(btf, member.type) for member in t.members):
+        if is_looked_at(btf, t):
             record = parse(btf, t.id, IN_OBJECTS, kernel_names)
             if record is not None:
                 records[t.id] = record
     for record in records.values():
         check_ownership(record, records)
+
+
+def is_looked_at(btf: Btf, t: Type) -> TypeGuard[Struct]:
+    """Whether such a field is a member itself: what lies deeper, or in an array, does not count for objects."""
+    return isinstance(t, Struct) and any(_notable(btf, member.type) for member in t.members)
 
 
 def _notable(btf: Btf, type_id: int) -> bool:

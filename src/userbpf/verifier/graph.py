@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from userbpf.btf import Btf
-from userbpf.errors import BpfError
-from userbpf.verifier import access, fields
+from userbpf.errors import BpfError, BtfError
+from userbpf.verifier import access, btfwalk, fields
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.references import forget
 from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, PERCPU, Reg
@@ -32,8 +32,9 @@ def record_of_type(ck: Checker, btf: Btf, type_id: int) -> fields.Record | None:
     key = (btf, type_id)
     if key not in ck.object_fields:
         try:
-            found = fields.parse(btf, type_id, fields.IN_OBJECTS, ck.kernel_names)
-        except BpfError:
+            wanted = fields.is_looked_at(btf, btf.resolve(type_id))
+            found = fields.parse(btf, type_id, fields.IN_OBJECTS, ck.kernel_names) if wanted else None
+        except (BpfError, BtfError):
             found = None
         ck.object_fields[key] = found
     return ck.object_fields[key]
@@ -66,9 +67,10 @@ def check_access(
     record = record_of(ck, reg)
     for field in record.fields if record is not None else ():
         if total < field.off + field.size and field.off < total + size:
-            raise Reject(EACCES, f"direct access to {field.kind} is disallowed")
-    if total + size > btf.size_of(type_id):
+            raise Reject(EACCES, f"direct access to {field.title} is disallowed")
+    if total + size > btf.size_of(type_id):  # where Linux would take an array without size for as long as you like
         raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
+    btfwalk.walk(btf, type_id, total, size)
     if pc >= 0:
         ck.fact_access(pc, PtrKind.MEM, None, None)
     if not write and value >= 0:

@@ -154,6 +154,8 @@ class Call:
         for number, arg in enumerate(self.args, 1):
             self._argument(number, arg)
         self._rest_of_arguments()
+        if row.id == _H.tail_call:
+            self._tail_call()
         if self.raw is not None:
             self._fill_raw(*self.raw)
         if self.release:
@@ -352,6 +354,8 @@ class Call:
             return
         if not any(r.id == ref and r.kind == "ptr" for r in ck.st.refs):
             raise Reject(EINVAL, f"func {self.name} reference has not been acquired before")
+        if self.row.id == _H.kptr_xchg:
+            kptr.given_away(ck, ref)
         release_reference(ck, ref)
 
     def _special(self) -> int | None:

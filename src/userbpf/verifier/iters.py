@@ -36,6 +36,9 @@ EPROTO: Final = 71
 ITER_TYPES: Final = bytes([ST_ITER]) * 8
 ACTIVE: Final = "active"
 DRAINED: Final = "drained"
+YES: Final = 1
+LOST: Final = 2
+FORGOTTEN: Final = 3  # in a program that cannot sleep: it is protected still, so states may be taken for equal
 
 
 class Iter(NamedTuple):
@@ -45,7 +48,7 @@ class Iter(NamedTuple):
     ref: int
     state: str
     depth: int
-    protected: bool | None  # by RCU: True while it is, False when it no longer is, None if it need not be
+    protected: int | None  # by RCU: YES while it is, LOST or FORGOTTEN when it no longer is, None if it need not be
 
 
 def argument(call: KfuncCall, number: int, reg: Reg, struct: Struct) -> None:
@@ -63,7 +66,7 @@ def argument(call: KfuncCall, number: int, reg: Reg, struct: Struct) -> None:
         raise Reject(EINVAL, f"expected an initialized {name} as arg #{number - 1}")
     frame, slot = at
     it = iterator(frame, slot)
-    if it.protected is False:
+    if it.protected in (LOST, FORGOTTEN):
         raise Reject(EPROTO, f"expected an RCU CS when using {call.kfunc.name}")
     _touched(ck, frame, slot, slots, False)
     call.iterator = (frame.frameno, slot)
@@ -120,7 +123,7 @@ def _make(call: KfuncCall, number: int, reg: Reg, name: str, slots: int) -> None
         stack.store(ck, call.pc, frame, low + i * 8, 8, stack.NO_VALUE)
     ref = ck.new_id()
     ck.st.refs = (*ck.st.refs, Ref("ptr", ref, call.pc))
-    protected = True if call.kfunc.has("rcu_protected") else None
+    protected = YES if call.kfunc.has("rcu_protected") else None
     for i in range(slots):
         it = Iter(name, ref if i == 0 else 0, ACTIVE, 0, protected if i == 0 else None)
         frame.stack[slot - i] = (ITER_TYPES, (SCALAR, ZERO, 0, 0, it))
@@ -179,7 +182,11 @@ def same(old: Reg | None, cur: Reg | None) -> bool:
     """The same kind of iterator in the same state; how deep it is does not matter."""
     if old is None or cur is None or not isinstance(old[4], Iter) or not isinstance(cur[4], Iter):
         return False
-    return old[4]._replace(ref=0, depth=0) == cur[4]._replace(ref=0, depth=0) and bool(old[4].ref) == bool(cur[4].ref)
+    return _what(old[4]) == _what(cur[4]) and bool(old[4].ref) == bool(cur[4].ref)
+
+
+def _what(it: Iter) -> Iter:
+    return it._replace(ref=0, depth=0, protected=YES if it.protected == FORGOTTEN else it.protected)
 
 
 def depths_differ(old: State, cur: State) -> bool:
@@ -198,8 +205,8 @@ def unprotect(ck: Checker) -> None:
     """An RCU section ends: iterators that it protected cannot go on."""
     for frame in ck.st.frames:
         for i, (types, reg) in enumerate(frame.stack):
-            if types[7] == ST_ITER and reg is not None and reg[4].protected:
-                frame.stack[i] = (types, (*reg[:4], reg[4]._replace(protected=False)))
+            if types[7] == ST_ITER and reg is not None and reg[4].protected == YES:
+                frame.stack[i] = (types, (*reg[:4], reg[4]._replace(protected=LOST if ck.sleepable else FORGOTTEN)))
 
 
 def active_at_call(ck: Checker, st: State) -> bool:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.btf import Btf, Composite, Struct
 from userbpf.errors import BtfError
-from userbpf.verifier import fields, graph
+from userbpf.verifier import fields, graph, sections
 from userbpf.verifier.fields import Field, Record
+from userbpf.verifier.jump import map_regs
 from userbpf.verifier.regs import (
     ALLOC,
     BASE_MASK,
@@ -28,7 +29,7 @@ from userbpf.verifier.regs import (
     Reg,
     type_name,
 )
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
 from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
@@ -170,10 +171,25 @@ def destination(call: Call, number: int, reg: Reg, arg: Arg) -> None:
 def source(call: Call, number: int, reg: Reg) -> None:
     """Argument 2: what goes into the field."""
     if reg[0] & MAYBE_NULL:
+        if reg[0] & ALLOC:
+            raise Reject(EFAULT, "verifier bug: invalid PTR_TO_BTF_ID register for type match")
         raise Reject(EACCES, f"Possibly NULL pointer passed to helper arg{number}")
     assert call.kptr is not None
     field, own = call.kptr
     match(call.ck, field, own, number, reg)
+
+
+def given_away(ck: Checker, ref: int) -> None:
+    """A per-CPU object is the field's now: what RCU protects may still be used."""
+    if not sections.in_rcu(ck):
+        return
+
+    def lend(reg: Reg) -> Reg:
+        if reg[0] & BASE_MASK != BTF_ID or reg[0] & (ALLOC | PERCPU) != ALLOC | PERCPU or reg[4][3] != ref:
+            return reg
+        return (reg[0] & ~ALLOC | RCU, *reg[1:4], (*reg[4][:3], 0))
+
+    map_regs(ck.st, lend)
 
 
 def result(call: Call) -> Reg:
