@@ -340,9 +340,9 @@ def _argument(
     if isinstance(t, Ptr):
         target = strip(btf, t.type)
         context = _is_ctx(ck, btf, t.type)
-        if not is_global:
-            return Arg("ctx") if context else None
         local = isinstance(target, Struct) and target.name == contracts.DYNPTR_STRUCT
+        if not is_global:
+            return Arg("ctx") if context else Arg("dynptr") if local else None
         if (context or local or "ctx" in tags) and not {"ctx"}.issuperset(tags):
             return func.refuse(f"arg#{i} has invalid combination of tags")
         if "ctx" in tags and not context:
@@ -353,6 +353,8 @@ def _argument(
         for kind in ("trusted", "untrusted", "arena"):
             if kind in tags:
                 return _tagged(ck, func, i, target, kind, tags)
+        if not {"nonnull"}.issuperset(tags):
+            return func.refuse(f"arg#{i} has invalid combination of tags")
         size = _size(btf, target)
         if size is None:
             shown = f"{_kind_name(target)} {target.name}"
@@ -413,6 +415,8 @@ def _wrong_ctx(prog_type: ProgType, attach: int, i: int, target: Type) -> str | 
         iterates = prog_type == ProgType.TRACING and attach == AttachType.TRACE_ITER
         if target.name in also or (iterates and target.name.startswith("bpf_iter__")):
             return None
+    if not target.name:
+        return f"arg#{i} type doesn't have a name"
     if wanted is not None:
         return f"arg#{i} should be `struct {PROBED_FOR if wanted == PROBED else wanted} *`"
     return f"arg#{i} should be void pointer" if prog_type in WORDS_CTX else None

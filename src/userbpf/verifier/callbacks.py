@@ -191,28 +191,39 @@ def _arguments(ck: Checker, func: btf_info.FuncBtf) -> int:
                 ck.say(f"R{i} is not a scalar")
                 return EINVAL
         elif arg.kind == "ctx":
-            try:
-                access.argument_offset(ck, i, reg)
-            except Reject as refusal:
-                ck.say(refusal.text)
-                return refusal.errno
+            wrong = _offset(ck, i, reg)
+            if wrong:
+                return wrong
             if reg[0] != CTX:
                 ck.say(f"arg#{i - 1} expects pointer to ctx")
                 return EINVAL
         elif arg.kind in contracts.KINDS:
             try:
                 contracts.given(ck, i, reg, arg)
-            except Reject as refusal:
-                ck.say(refusal.text)
-                return refusal.errno
+            except Reject as unfit:
+                ck.say(unfit.text)
+                return unfit.errno
         else:
-            wrong = _memory_argument(ck, i, reg, arg.size)
-            if wrong is not None:
-                ck.say(wrong.text)
-                return wrong.errno if reg[0] == NOT_INIT else EINVAL
+            wrong = _offset(ck, i, reg)
+            if wrong:
+                return wrong
+            refusal = _memory_argument(ck, i, reg, arg.size)
+            if refusal is not None:
+                ck.say(refusal.text)
+                return refusal.errno if reg[0] == NOT_INIT else EINVAL
             if not arg.nullable and _may_be_null(ck, reg):
                 ck.say(f"arg#{i - 1} is expected to be non-NULL")
                 return EINVAL
+    return 0
+
+
+def _offset(ck: Checker, number: int, reg: Reg) -> int:
+    """0, or the errno of an offset that such a pointer may not have."""
+    try:
+        access.argument_offset(ck, number, reg)
+    except Reject as refusal:
+        ck.say(refusal.text)
+        return refusal.errno
     return 0
 
 

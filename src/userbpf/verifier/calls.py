@@ -245,6 +245,8 @@ def call_subprog(ck: Checker, pc: int, number: int) -> int:
     if ck.is_global(number):
         return callbacks.call_global(ck, pc, number)
     callbacks.check_arguments(ck, number)
+    if ck.live_stack.pending:  # a dynptr was looked at
+        ck.live_stack.commit(ck.frame.instance, pc)
     callee = ck.enter_frame(pc, number)
     caller = ck.frame
     for i in range(1, 6):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import MapType
 from userbpf.btf import Array, Btf, Composite, DataSec, Ptr, Struct, Type, TypeTag, Var
@@ -314,7 +314,7 @@ def check_structs(btf: Btf, kernel_names: KernelNames) -> None:
         check_ownership(record, records)
 
 
-def is_looked_at(btf: Btf, t: Type) -> TypeGuard[Struct]:
+def is_looked_at(btf: Btf, t: Type) -> bool:
     """Whether such a field is a member itself: what lies deeper, or in an array, does not count for objects."""
     return isinstance(t, Struct) and any(_notable(btf, member.type) for member in t.members)
 

@@ -68,7 +68,9 @@ def check_access(
     for field in record.fields if record is not None else ():
         if total < field.off + field.size and field.off < total + size:
             raise Reject(EACCES, f"direct access to {field.title} is disallowed")
-    if total + size > btf.size_of(type_id):  # where Linux would take an array without size for as long as you like
+    if (
+        total + size > btf.size_of(type_id) and not ck.mirror
+    ):  # where Linux would take an array without size for as long as you like
         raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
     btfwalk.walk(btf, type_id, total, size)
     if pc >= 0:

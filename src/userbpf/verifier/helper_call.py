@@ -422,7 +422,7 @@ class Call:
         if row.id == _H.kptr_xchg:
             ck.regs[0] = kptr.result(self)
             return
-        if self.percpu is not None and self.percpu[0] & ALLOC:
+        if self.percpu is not None and self.percpu[0] & RCU:
             name, btf, type_id, _ = self.percpu[4]
             ck.regs[0] = (BTF_ID | RCU | ALLOC, ZERO, 0, 0, (name, btf, type_id, 0))
             return
@@ -638,7 +638,12 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> tuple[int, int] | None:
 
 
 def check_memory(ck: Checker, number: int, size: int) -> None:
-    """Register `number` points at `size` bytes that a global function reads and writes."""
+    """Register `number` points at `size` bytes that a global function reads and writes.
+
+    Linux asks only to read where it points at a structure of the kernel, which the function may then overwrite.
+    """
     call = Call(ck, ck.pc, HELPERS[HelperId.map_lookup_elem], ())
     call.memory(number, size, False, False, False)
+    if ck.mirror and ck.regs[number][0] & BASE_MASK == BTF_ID:
+        return
     call.memory(number, size, True, False, False)
