@@ -154,8 +154,6 @@ class Call:
         for number, arg in enumerate(self.args, 1):
             self._argument(number, arg)
         self._rest_of_arguments()
-        if row.id == _H.tail_call:
-            self._tail_call()
         if self.raw is not None:
             self._fill_raw(*self.raw)
         if self.release:
