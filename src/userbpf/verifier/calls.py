@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, timers
+from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, sections, timers
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import CALL, PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
@@ -118,7 +118,8 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if row.gpl_only and not ck.req.gpl_compatible:
         raise Reject(EINVAL, "cannot call GPL-restricted function from non-GPL compatible program")
-    if row.might_sleep and not ck.sleepable:
+    sleeps = row.might_sleep
+    if sleeps and not sections.sleepable(ck):
         raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
     if not attach.may_call(ck, int(row.id)):
         raise Reject(EINVAL, "helper call is not allowed in probe")
@@ -127,6 +128,8 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
 
     def call_helper(ck: Checker) -> int:
         locks.no_helper(ck, imm)
+        if sleeps and not sections.sleepable(ck):
+            raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
         return Call(ck, pc, helper, args).check()
 
     return call_helper

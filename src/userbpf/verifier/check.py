@@ -384,7 +384,7 @@ class Checker:
         """Check the path on from where it ended."""
         self.pushed.append(Pushed(st, st.pc, st.last_pc, self.log.mark()))
 
-    def push_program(self, frame: Frame, prev: int) -> None:
+    def push_program(self, frame: Frame, prev: int) -> State:
         """Check a path of its own later: a function that nothing in the program calls."""
         st = State()
         start = self.cfg.starts[frame.subprog]
@@ -397,6 +397,7 @@ class Checker:
         self.pushed.append(Pushed(st, start, prev, self.log.mark()))
         if len(self.pushed) > self.max_branches:
             raise Reject(EFAULT, f"The sequence of {len(self.pushed)} jumps is too complex for async cb.")
+        return st
 
     def bucket(self, pc: int) -> prune.Kept:
         key = ((pc ^ self.frame.callsite) & 0xFFFFFFFF) % len(self.insns)

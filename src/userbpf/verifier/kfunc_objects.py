@@ -6,7 +6,7 @@ Which rooms know them: `iters` (open-coded iterators), `sections` (RCU, preempti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import AttachType, ProgType
 from userbpf.btf import Param, Ptr, Struct
@@ -35,7 +35,7 @@ def _iterator(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     if number:
         raise Reject(EINVAL, f"arg#{number} expected pointer to an iterator on stack")
     ck = call.ck
-    if call.kfunc.name == "bpf_iter_css_task_new" and not (ck.sleepable or _may_lock_css_set(ck)):
+    if call.kfunc.name == "bpf_iter_css_task_new" and not (sections.sleepable(ck) or _may_lock_css_set(ck)):
         raise Reject(EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs")
     iters.argument(call, number + 1, reg, pointee(call, param))
 
@@ -65,14 +65,6 @@ def _throw(call: KfuncCall) -> int:
 kfuncs.SPECIAL["bpf_throw"] = _throw
 
 
-def _work(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
-    """A work queue in a map value."""
-    if reg[0] != MAP_VALUE:
-        raise Reject(EINVAL, f"arg#{number} doesn't point to a map value")
-    timers.where(number + 1, reg, fields.WORKQUEUE)
-    call.object = reg
-
-
 def _resilient(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     locks.resilient(call, number, reg)
 
@@ -89,23 +81,36 @@ for _taker in locks.TAKERS:
     kfuncs.RESULTS[_taker] = _taken
 
 
+def _deferred(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
+    """A work queue, or work of a task, in a map value."""
+    if reg[0] != MAP_VALUE:
+        raise Reject(EINVAL, f"arg#{number} doesn't point to a map value")
+    timers.where(number + 1, reg, pointee(call, param).name)
+    call.object = reg
+
+
 _plain_map = kfunc_args.SUFFIXES["__map"]
+# how messages call the field, by the function's prefix
+_CALLED: Final = {fields.WORKQUEUE: "workqueue", fields.TASK_WORK: "bpf_task_work"}
 
 
 def _map(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
-    """A map; beside a work queue it must be the one that the queue lies in."""
+    """A map; beside a field that waits for its turn it must be the one that the field lies in."""
     _plain_map(call, number, reg, param)
     work = call.object
     record = reg[4][0].fields if reg[0] == MAP_PTR else None
-    if work is None or record is None or fields.WORKQUEUE not in record.kinds:
+    kind = next((kind for kind in _CALLED if record is not None and kind in record.kinds), None)
+    if kind is None and call.kfunc.name.startswith("bpf_task_work"):
+        kind = fields.TASK_WORK  # Linux 6.18.44 has a bug here and falls over
+    if work is None or kind is None:
         return  # as in Linux, a map without work queues is not asked; the call then fails when it runs
     if work[4][0] is not reg[4][0] or timers.uid(work) != timers.uid(reg):
-        text = f"workqueue pointer in R1 map_uid={timers.uid(work)} doesn't match map pointer in R2"
+        text = f"{_CALLED[kind]} pointer in R{number} map_uid={timers.uid(work)} doesn't match map pointer in R{number + 1}"
         raise Reject(EINVAL, f"{text} map_uid={timers.uid(reg)}")
 
 
-def _set_work_callback(call: KfuncCall) -> int | None:
-    """The function will be called with the queue's map, key and value."""
+def _set_callback(call: KfuncCall) -> int | None:
+    """The function will be called with the field's map, key and value."""
     assert call.object is not None
     value = call.object[4]
 
@@ -114,13 +119,16 @@ def _set_work_callback(call: KfuncCall) -> int | None:
         regs[2] = (MAP_KEY, ZERO, 0, 0, value)
         regs[3] = (MAP_VALUE, ZERO, 0, 0, value)
 
-    timers.check_later(call.ck, call.pc, call.callback, setup)
+    returns = (0, 0) if call.kfunc.name == "bpf_wq_set_callback_impl" else (-(1 << 31), (1 << 31) - 1)
+    timers.check_later(call.ck, call.pc, call.callback, setup, returns, sleeps=True)
     return None
 
 
-kfunc_args.STRUCTS[fields.WORKQUEUE] = _work
+for _kind in (fields.WORKQUEUE, fields.TASK_WORK):
+    kfunc_args.STRUCTS[_kind] = _deferred
 kfunc_args.SUFFIXES["__map"] = _map
-kfuncs.SPECIAL["bpf_wq_set_callback_impl"] = _set_work_callback
+for _name in sorted(locks.ASYNC_CALLBACKS):
+    kfuncs.SPECIAL[_name] = _set_callback
 for _name in ("bpf_wq_init", "bpf_wq_start"):
     kfuncs.SPECIAL[_name] = lambda call: None
 kfunc_args.STRUCTS[kfunc_args.ITER_PREFIX] = _iterator

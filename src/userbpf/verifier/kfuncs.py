@@ -151,7 +151,7 @@ class KfuncCall:
             raise Reject(EACCES, f"calling kernel function {kfunc.name} is not allowed")
         if kfunc.name in NEEDS_MORE and not any(kfunc.name in known for known in (SPECIAL, RESULTS, AFTER)):
             raise Reject(EINVAL, f"kernel function {kfunc.name} is not supported")
-        if kfunc.has("sleep") and not ck.sleepable:
+        if kfunc.has("sleep") and not sections.sleepable(ck):
             raise Reject(EACCES, f"program must be sleepable to call sleepable kfunc {kfunc.name}")
         if kfunc.has("sleep"):
             ck.may_sleep = True

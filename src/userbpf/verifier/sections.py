@@ -41,16 +41,21 @@ class Irq(NamedTuple):
     saver: str
 
 
+def sleepable(ck: Checker) -> bool:
+    """Whether the program may sleep at all, or the function of it that runs later."""
+    return ck.sleepable or ck.st.locks.sleeps
+
+
 def in_rcu(ck: Checker) -> bool:
     """What RCU protects stays: in a section, under a lock, and in programs that cannot sleep anyway."""
-    return not ck.sleepable or ck.st.locks.rcu or any(r.kind == "lock" for r in ck.st.refs)
+    return not sleepable(ck) or ck.st.locks.rcu or any(r.kind == "lock" for r in ck.st.refs)
 
 
 def may_sleep(ck: Checker) -> bool:
     """Whether the program may sleep right here."""
     sections = ck.st.locks
     return (
-        ck.sleepable
+        sleepable(ck)
         and not sections.rcu
         and not sections.preempt
         and not any(r.kind in (IRQ, "lock") for r in ck.st.refs)
@@ -103,8 +108,8 @@ def enter_or_leave(call: KfuncCall) -> None:
         raise Reject(EACCES, f"kernel func {name} is sleepable within IRQ-disabled region")
     if call.kfunc.has("rcu_protected") and not in_rcu(ck):
         raise Reject(EACCES, f"kernel func {name} requires RCU critical section protection")
-    if (rcu, preempt) != st.locks:
-        st.locks = Sections(rcu, preempt)
+    if (rcu, preempt) != st.locks[:2]:
+        st.locks = Sections(rcu, preempt, st.locks.sleeps)
 
 
 def _unprotected(reg: Reg) -> Reg:

@@ -40,10 +40,11 @@ class Ref(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """What the path is in: an RCU read-side section, so many times preemption off."""
+    """What the path is in: an RCU read-side section, so many times preemption off; a function that is let sleep later."""
 
     rcu: bool = False
     preempt: int = 0
+    sleeps: bool = False
 
 
 NO_SECTIONS = Sections()

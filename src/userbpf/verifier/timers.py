@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from userbpf.verifier import fields
 from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, Reg
 from userbpf.verifier.reject import EINVAL, Reject
-from userbpf.verifier.state import Frame
+from userbpf.verifier.state import Frame, Sections
 
 if TYPE_CHECKING:
     from userbpf.spec.argtypes import Arg
@@ -87,9 +87,15 @@ def set_callback(call: Call) -> None:
 
 
 def check_later(
-    ck: Checker, pc: int, number: int, setup: Callable[[list[Reg]], None], returns: tuple[int, int] = (0, 0)
+    ck: Checker,
+    pc: int,
+    number: int,
+    setup: Callable[[list[Reg]], None],
+    returns: tuple[int, int] = (0, 0),
+    *,
+    sleeps: bool = False,
 ) -> None:
-    """Check subprogram `number` as a program of its own that the call at `pc` set as a callback."""
+    """Check subprogram `number` as a program of its own that the call at `pc` set as a callback; whether it may sleep."""
     from userbpf.verifier import callbacks
 
     callbacks.check_arguments(ck, number)
@@ -99,4 +105,4 @@ def check_later(
     frame.async_entry = ck.frame.async_entry + 1
     frame.callback_ret = returns
     setup(frame.regs)
-    ck.push_program(frame, pc)
+    ck.push_program(frame, pc).locks = Sections(sleeps=sleeps)
