@@ -369,6 +369,7 @@ def message(log: list[str]) -> str:
 
 CASES_DIR: Final = Path(__file__).resolve().parent.parent / "data" / "objects"
 RECORDED: Final = CASES_DIR / "linux_6.18.44.json.xz"
+APART: Final = ("arena", "res_locks", "task_work")  # files of cases whose answers stand in a file of their own
 _HEAD = re.compile(r"### *(\w+) +(\w+)(.*)")
 
 
@@ -399,5 +400,12 @@ def cases(path: Path | None = None) -> list[Case]:
 
 def recorded() -> dict[str, tuple[int, list[str]]]:
     """What Linux 6.18.44 answered: errno and log by case."""
-    data: dict[str, tuple[int, list[str]]] = json.loads(lzma.decompress(RECORDED.read_bytes()))
+    data: dict[str, tuple[int, list[str]]] = {}
+    for path in (RECORDED, *map(apart, APART)):
+        data |= json.loads(lzma.decompress(path.read_bytes()))
     return data
+
+
+def apart(stem: str) -> Path:
+    """The answers to the cases of one file, where they are kept by themselves."""
+    return CASES_DIR / f"{stem}_6.18.44.json.xz"
