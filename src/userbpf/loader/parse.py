@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from userbpf.abi.enums import ProgType
-from userbpf.btf import Btf, DataSec
+from userbpf.btf import Btf, DataSec, Func
 from userbpf.btf.ext import BtfExt, CoreRelo, parse_ext
 from userbpf.errors import AsmError, BtfError, ObjectError
 from userbpf.isa.insn import Insn, decode
@@ -36,6 +36,7 @@ from userbpf.spec.sections import Section, section_of
 ProgTypes = Mapping[str, ProgType]
 Place = Callable[["Function"], int]  # puts a function into the program, once; its first slot
 CALL = 0x85
+HANDLER = "exception_callback:"  # of a tag of a program: the function that runs when it throws
 MAX_CALLED = 4096
 
 
@@ -173,9 +174,24 @@ class _Object:
         while at < len(order):  # `order` grows as calls are found
             self._link(order[at], placed[(order[at].section.index, order[at].start)], plan, place)
             at += 1
+            if at == len(order):
+                for handler in self._handlers(function):
+                    place(handler)
         for f in order:
             self._information(f, placed[(f.section.index, f.start)], plan)
         return plan
+
+    def _handlers(self, function: Function) -> list[Function]:
+        """What a tag of a program says that runs when it throws; as libbpf, behind all that the program calls."""
+        t = self.btf.find(function.name, Func) if self.btf is not None else None
+        if self.btf is None or t is None:
+            return []
+        wanted = {
+            tag.name.removeprefix(HANDLER)
+            for tag in self.btf.tags_of(t.id)
+            if tag.component < 0 and tag.name.startswith(HANDLER)
+        }
+        return [f for fs in self.functions.values() for f in fs if f.name in wanted]
 
     def _link(self, f: Function, base: int, plan: ProgPlan, place: Place) -> None:
         """Calls and references of one function that lies at slot `base` of the program."""

@@ -32,7 +32,7 @@ from userbpf.btf import (
 )
 from userbpf.errors import BpfError, BtfError
 from userbpf.verifier import contracts
-from userbpf.verifier.reject import EEXIST, EINVAL, ENOENT, EOPNOTSUPP, Reject
+from userbpf.verifier.reject import EINVAL, ENOENT, EOPNOTSUPP, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
@@ -181,7 +181,6 @@ def check(ck: Checker, starts: Sequence[int]) -> None:
         found.funcs.append(FuncBtf(func.name, func.linkage, proto, type_id))
     _returns(ck, starts, found)
     ck.prog_btf = ck.source = found
-    _exception_callback(ck, found.btf)
     _lines(ck, starts, found)
 
 
@@ -291,28 +290,6 @@ def prepare(ck: Checker, number: int) -> FuncBtf | None:
         args.append(arg)
     func.args = args
     return func
-
-
-EXCEPTION_CALLBACK: Final = "exception_callback:"
-
-
-def _exception_callback(ck: Checker, btf: Btf) -> None:
-    """A tag of the main program may name what runs when it throws: checked, and refused, for nothing throws here."""
-    if EXCEPTION_CALLBACK.encode() not in btf.strings_raw:
-        return
-    main = ck.req.func_info[0][1]
-    named = [
-        t.name.removeprefix(EXCEPTION_CALLBACK)
-        for t in btf.tags_of(main)
-        if t.component == -1 and t.name.startswith(EXCEPTION_CALLBACK)
-    ]
-    if not named:
-        return
-    if len(named) > 1:
-        raise Reject(EEXIST, "multiple exception callback tags for main subprog")
-    if not any(btf.by_id(type_id).name == named[0] for _, type_id in ck.req.func_info[1:]):
-        raise Reject(EINVAL, "exception callback type id not found in func_info")
-    raise Reject(EINVAL, f"exception callback {named[0]}() is not supported")
 
 
 def _tags(btf: Btf, func_id: int) -> dict[int, tuple[str, ...]]:

@@ -278,7 +278,7 @@ def exit_step(pc: int) -> Step:
 
         if st.frames[0].in_async:
             results.check_async_return(ck)
-        elif st.frames[0].subprog:
+        elif st.frames[0].subprog and st.frames[0].subprog != ck.handler:
             results.check_subprog_return(ck)
         else:
             results.check_return(ck)

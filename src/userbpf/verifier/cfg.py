@@ -109,6 +109,7 @@ class Cfg:
         loops_allowed: bool,
         arg_count: Callable[[Insn], int],
         kfunc_kind: Callable[[Insn], int] = lambda insn: 0,
+        handler: int | None = None,
     ) -> None:
         self._kfunc_kind = kfunc_kind
         n = len(insns)
@@ -126,7 +127,7 @@ class Cfg:
         for number, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
             self.subprog_of[start:end] = [number] * (end - start)
         self.loops = False  # whether any jump (or call) leads back
-        self._walk(loops_allowed)
+        self._walk(loops_allowed, 0 if handler is None else starts[handler])
         self.succ = [(pc + 1,) if _PLAIN[insn[0]] else self._successors(pc) for pc, insn in enumerate(insns)]
         self.orders: list[list[int]] = []
         # per subprogram: whether every successor comes first in its order, so that one pass backwards settles all
@@ -158,8 +159,11 @@ class Cfg:
             return (target,)
         return (pc + 1, target) if target != pc + 1 else (pc + 1,)
 
-    def _walk(self, loops_allowed: bool) -> None:
-        """Reach everything from instruction 0, callees included; mark prune and jump points on the way."""
+    def _walk(self, loops_allowed: bool, handler: int) -> None:
+        """Reach everything from instruction 0, callees included; mark prune and jump points on the way.
+
+        Nothing leads to the handler of exceptions: what begins there is reached by itself.
+        """
         insns = self.insns
         n = len(insns)
         on_path, done = 1, 2
@@ -180,7 +184,9 @@ class Cfg:
             stack.append((first, pc, self._edges(pc)))
 
         enter(0)
-        while stack:
+        while stack or not colour[handler]:
+            if not stack:
+                enter(handler)
             first, pc, todo = stack[-1]
             if not todo:
                 for each in range(first, pc + 1):

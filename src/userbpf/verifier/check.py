@@ -28,6 +28,7 @@ from userbpf.verifier import (
     calls,
     depth,
     dynptr,
+    exceptions,
     fields,
     jump,
     kfuncs,
@@ -137,6 +138,7 @@ class Checker:
         self.lddw_maps: dict[int, MapUse] = {}
         self.kfuncs: dict[tuple[int, int], kfuncs.Kfunc] = {}
         self.extends = False  # replaces a function of another program, by whose type it is checked
+        self.handler: int | None = None  # the function that runs when the program throws
         self.absent_kfunc = False  # a function that is not there was reached
         self.ksyms: dict[int, Reg] = {}  # variables of the kernel that are named by lddw
         self.keep_alive: list[MapShape] = []
@@ -216,6 +218,10 @@ class Checker:
             older.check_program(self)
         kfuncs.resolve(self)
         starts = find_subprogs(insns)
+        handler = exceptions.handler_start(self)
+        if handler is not None:
+            starts = sorted({*starts, handler})
+            self.handler = starts.index(handler)
         if self.log.level2:
             for number, start in enumerate(starts):
                 self.log.put(f"func#{number} @{start}")
@@ -229,6 +235,7 @@ class Checker:
             self.profile.has("bounded_loops"),
             lambda insn: calls.arg_count(self, insn),
             lambda insn: kfuncs.kind(self, insn),
+            self.handler,
         )
         self.target = attach.check(self)
         if self.target is not None:

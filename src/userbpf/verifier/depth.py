@@ -15,6 +15,7 @@ from userbpf.abi.enums import AttachType, HelperId, ProgType
 from userbpf.isa.insn import Insn
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.limits import MAX_BPF_STACK, MAX_CALL_FRAMES
+from userbpf.verifier import exceptions
 from userbpf.verifier.cfg import CALL, LDDW, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC
 from userbpf.verifier.reject import E2BIG, EACCES, Reject
 
@@ -170,6 +171,9 @@ def check_depth(ck: Checker) -> None:
     _walk(ck, 0, calls, tails, not tails and _has_private_stack(ck))
     for number in sorted(ck.async_subprogs):
         _walk(ck, number, calls, tails, False)
+    if ck.handler is not None:
+        _walk(ck, ck.handler, calls, tails, False)
+    exceptions.check_calls(ck)
 
 
 def _walk(ck: Checker, root: int, calls: list[list[int]], tails: set[int], private: bool) -> None:

@@ -53,11 +53,10 @@ def _irq_flag(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
 
 
 def _throw(call: KfuncCall) -> int:
-    """The program ends here, with the cookie as its result."""
+    """The program ends here; without a handler the cookie is its result."""
     ck = call.ck
-    if any(frame.in_callback or frame.in_async for frame in ck.st.frames):
-        raise Reject(EINVAL, "kernel function bpf_throw is not supported in callbacks")
-    results.check_thrown(ck)
+    if ck.handler is None:
+        results.check_thrown(ck)
     leak(ck, call.kfunc.name)
     return DONE
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import btf_info, callbacks, depth
+from userbpf.verifier import btf_info, callbacks, depth, exceptions
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW
 from userbpf.verifier.domain import bounds_text
@@ -68,6 +68,8 @@ def _check_globals(ck: Checker) -> None:
     """Global functions that something calls, each for any arguments of its prototype."""
     if ck.prog_btf is None:
         return
+    if ck.handler is not None:
+        ck.prog_btf.funcs[ck.handler].called = True
     again = True
     while again:
         again = False
@@ -78,8 +80,10 @@ def _check_globals(ck: Checker) -> None:
             if ck.log.on:
                 ck.say(f"Validating {func.name}() func#{number}...")
 
-            def setup(frame: Frame, number: int = number) -> None:
+            def setup(frame: Frame, number: int = number, func: btf_info.FuncBtf = func) -> None:
                 callbacks.global_arguments(ck, number, frame)
+                if number == ck.handler:
+                    exceptions.check_arguments(func)
 
             ck.check_function(number, setup)
             func.verified = again = True
