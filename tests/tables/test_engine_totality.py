@@ -14,7 +14,7 @@ from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import FORMS, Form
 from userbpf.verifier.api import Fact
 
-ABSENT = {"addr_space_cast", "lddw_btf_id"}
+ABSENT = {"lddw_btf_id"}
 
 
 def one(form: Form) -> list[Insn]:

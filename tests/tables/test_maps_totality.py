@@ -7,7 +7,13 @@ from userbpf.maps import FAMILIES
 from userbpf.spec.maps import MAPS
 
 # their operations are helpers of their own
-OF_HELPERS = {MapType.RINGBUF, MapType.USER_RINGBUF, MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE}
+OF_HELPERS = {
+    MapType.ARENA,
+    MapType.RINGBUF,
+    MapType.USER_RINGBUF,
+    MapType.CGROUP_STORAGE,
+    MapType.PERCPU_CGROUP_STORAGE,
+}
 
 
 def test_every_type_has_a_family_that_linux_has() -> None:

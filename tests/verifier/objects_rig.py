@@ -349,8 +349,6 @@ def kfunc_id(name: str) -> int:
 
 def runs(name: str) -> bool:
     """Whether userbpf makes such maps."""
-    if MAPS[name].map_type == MapType.ARENA:
-        return True
     return ROWS[MapType(MAPS[name].map_type)].status == "run"
 
 

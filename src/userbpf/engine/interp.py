@@ -15,7 +15,7 @@ from collections.abc import Callable, MutableSequence
 from typing import Final, NamedTuple
 
 from userbpf.abi.enums import HelperId
-from userbpf.engine import calls
+from userbpf.engine import arena, calls
 from userbpf.engine.calls import FUNC_TAG, LEAVE, POISON
 from userbpf.engine.env import Env
 from userbpf.engine.legacy import NO_VALUE, packet_load
@@ -95,6 +95,7 @@ class Machine:
         self.pc = 0
         self.frame: Frame | None = None
         self.may_goto_left = 0
+        self.place: Callable[..., int] | None = None
 
     def run(self, entry: int, args: tuple[int, ...]) -> int:
         """Run the function at slot `entry` in a frame of its own; r0."""
@@ -153,8 +154,17 @@ class Machine:
             if addr != self.frame.fp + fact.off:
                 raise self.fault(f"{verb} at {region.describe(addr)} where the verifier saw fp{fact.off:+d}")
 
+    def in_arena(self, addr: int, size: int) -> int:
+        """Where an access through a pointer into the arena goes."""
+        if self.place is None:
+            found = arena.binding(self.prog.maps, self.env)
+            self.place = found.fn.bind(**found.consts).python
+        return self.place(self.rt, addr, size)
+
     def load(self, addr: int, size: int, fact: Fact | None) -> int:
         """A checked load."""
+        if fact is not None and fact.ptr is PtrKind.ARENA:
+            return LOAD[size](self.in_arena(addr, size))
         if self.memory.in_ctx(addr):
             return self._load_ctx(addr, size, fact)
         self.check(addr, size, False, fact)
@@ -162,6 +172,9 @@ class Machine:
 
     def store(self, addr: int, size: int, value: int, fact: Fact | None) -> None:
         """A checked store."""
+        if fact is not None and fact.ptr is PtrKind.ARENA:
+            STORE[size](self.in_arena(addr, size), value)
+            return
         if self.memory.in_ctx(addr):
             self._check_ctx(addr, fact)
             if not self.memory.plain_ctx() and self.memory.field(addr, size, True) is None:
@@ -278,7 +291,7 @@ def _alu(prog: VerifiedProg, pc: int, insn: Insn, form: Form, fact: Fact | None)
 
         return negate
     if form.name == "addr_space_cast":
-        return _absent
+        return _cast(prog, insn, after)
     if form.op == op.BPF_MOV and insn.off:
         width = insn.off
 
@@ -306,8 +319,16 @@ def _alu(prog: VerifiedProg, pc: int, insn: Insn, form: Form, fact: Fact | None)
     return with_constant
 
 
-def _absent(m: Machine) -> int:
-    raise m.fault("there are no arenas here")
+def _cast(prog: VerifiedProg, insn: Insn, after: int) -> Op:
+    d, s = insn.dst, insn.src
+    upper = arena.upper(prog.maps) if insn.imm != 1 else 0
+
+    def cast(m: Machine) -> int:
+        low = m.regs[s] & M32
+        m.regs[d] = low | upper if low else 0
+        return after
+
+    return cast
 
 
 def _end(insn: Insn, after: int) -> Op:
@@ -416,6 +437,9 @@ def _lddw(prog: VerifiedProg, pc: int, insn: Insn, form: Form, fact: Fact | None
 
             def map_value(m: Machine) -> int:
                 assert fact is not None and fact.map is not None
+                if fact.ptr is PtrKind.ARENA:
+                    m.regs[d] = prog.maps[fact.map].user_start + (value >> 32) & M64
+                    return after
                 m.regs[d] = calls.grant_map_values(m, fact.map) + (value >> 32)
                 return after
 
@@ -470,6 +494,11 @@ def _stx(prog: VerifiedProg, pc: int, insn: Insn, form: Form, fact: Fact | None)
 def _atomic(pc: int, insn: Insn, form: Form, fact: Fact | None) -> Op:
     d, s, off, size, imm, after = insn.dst, insn.src, insn.off, form.size, insn.imm, pc + 1
 
+    in_arena = fact is not None and fact.ptr is PtrKind.ARENA
+
+    def lost(m: Machine, addr: int) -> bool:
+        return in_arena and addr == m.rt + RT_SCRATCH  # no page there: what is fetched stays as it is
+
     def load_acquire(m: Machine) -> int:
         m.regs[d] = m.load(m.regs[s] + off & M64, size, fact)
         return after
@@ -480,6 +509,8 @@ def _atomic(pc: int, insn: Insn, form: Form, fact: Fact | None) -> Op:
 
     def address(m: Machine) -> int:
         addr = m.regs[d] + off & M64
+        if in_arena:
+            return m.in_arena(addr, size)
         if addr % size:
             raise m.fault(f"atomic access at {addr:#x}, which is not aligned to {size} bytes")
         m.check(addr, size, True, fact)
@@ -489,7 +520,9 @@ def _atomic(pc: int, insn: Insn, form: Form, fact: Fact | None) -> Op:
     mask = M64 if size == 8 else M32
 
     def cmpxchg(m: Machine) -> int:
-        m.regs[0] = exchange(address(m), m.regs[0] & mask, m.regs[s] & mask)
+        addr = address(m)
+        old = exchange(addr, m.regs[0] & mask, m.regs[s] & mask)
+        m.regs[0] = m.regs[0] & mask if lost(m, addr) else old
         return after
 
     if imm == op.BPF_LOAD_ACQ:
@@ -502,9 +535,10 @@ def _atomic(pc: int, insn: Insn, form: Form, fact: Fact | None) -> Op:
     fetches = bool(imm & op.BPF_FETCH)
 
     def modify(m: Machine) -> int:
-        old = act(address(m), m.regs[s] & mask)
+        addr = address(m)
+        old = act(addr, m.regs[s] & mask)
         if fetches:
-            m.regs[s] = old
+            m.regs[s] = m.regs[s] & mask if lost(m, addr) else old
         return after
 
     return modify

@@ -12,7 +12,7 @@ from typing import Final
 
 from userbpf.abi.enums import ProgType
 from userbpf.engine.env import HelperImpl
-from userbpf.helpers import dynptr, iters, strings
+from userbpf.helpers import arena, dynptr, iters, strings
 from userbpf.helpers.base import KFUNC_BODIES, kfunc_body
 from userbpf.native import NativeFn, native, store64
 from userbpf.spec.progs import PROGS
@@ -81,4 +81,4 @@ def of_program(verified: VerifiedProg) -> Mapping[int, HelperImpl]:
     return {number: each for number, each in found.items() if each is not None}
 
 
-__all__ = ["RUNS", "impl", "iters", "of_program", "strings"]
+__all__ = ["RUNS", "arena", "impl", "iters", "of_program", "strings"]

@@ -308,6 +308,10 @@ class ProgObj(KernelObject):
             from userbpf.kernel.perf import find_sizes
 
             find_sizes(self.kernel)
+        if self.verified.uses_arena:
+            for obj in self.maps:
+                if isinstance(obj.map, ArenaMap):
+                    obj.map.refresh()
         return self.kernel.cpus.lend(cpu, self.id)
 
     def execute(self, ctx: int, rt: int) -> int:

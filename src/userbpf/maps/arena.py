@@ -147,6 +147,22 @@ class ArenaMap(Map):
             self._at(page, 1)[0] = THERE
         return there
 
+    def refresh(self) -> None:
+        """See all pages that user space made by touching them; asked before programs run."""
+        if self.map_flags & BPF_F_SEGV_ON_FAULT:
+            return
+        at = 0
+        while at < self.private_off:
+            try:
+                first = os.lseek(self.region.fd, at, os.SEEK_DATA)
+                at = os.lseek(self.region.fd, first, os.SEEK_HOLE)
+            except OSError:  # no data from here on
+                return
+            page, end = first // PAGE, min(at, self.private_off) // PAGE
+            if page < end and FREE in bytes(self._at(page, end - page)):
+                for number in range(page, end):
+                    self.touched(number)
+
     # --- what the syscall asks ----------------------------------------------------------------------------------------
 
     def lookup(self, key: bytes) -> bytes:

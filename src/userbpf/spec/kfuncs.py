@@ -24,6 +24,7 @@ RUN: Final = names(
     " bpf_cast_to_kern_ctx bpf_rdonly_cast bpf_strcmp bpf_strcasecmp bpf_strlen bpf_strnlen bpf_strchr bpf_strnchr"
     " bpf_strchrnul bpf_strrchr bpf_strspn bpf_strcspn bpf_strstr bpf_strnstr bpf_dynptr_from_skb bpf_dynptr_from_xdp"
     " bpf_dynptr_from_skb_meta bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_dynptr_adjust bpf_dynptr_is_null"
+    " bpf_arena_alloc_pages bpf_arena_free_pages bpf_arena_reserve_pages"
     " bpf_dynptr_is_rdonly bpf_dynptr_size bpf_dynptr_clone bpf_dynptr_copy bpf_dynptr_memset"
 )
 _SUFFIXES: Final = ("sz", "szk", "k", "ign", "uninit", "nullable", "opt", "str", "map", "prog", "alloc", "irq_flag")

@@ -391,6 +391,7 @@ _ROWS: Final = (
         required=c.BPF_F_MMAPABLE,
         extra_max=(1 << 64) - 1,
         sleepable=True,
+        status="run",
     ),
 )
 

@@ -179,6 +179,7 @@ class VerifiedProg:
     stats: Stats
     changes_packet: bool = False  # some reachable call may move packet data
     may_sleep: bool = False
+    uses_arena: bool = False
     seal: object = None
 
     def __post_init__(self) -> None:

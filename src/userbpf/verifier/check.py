@@ -533,6 +533,7 @@ class Checker:
             off = high & 0xFFFFFFFF
             self.facts[pc] = Fact(map=use.index, off=off)
             if use.shape.map_type == MapType.ARENA:
+                self.facts[pc] = Fact(ptr=PtrKind.ARENA, map=use.index, off=off)
                 reg = UNKNOWN_REG  # an address of user space
             else:
                 reg = (MAP_VALUE, ZERO, 0, off, (use, 0))

@@ -278,6 +278,7 @@ def verified(ck: Checker, stats: Stats) -> VerifiedProg:
         stats=stats,
         changes_packet=ck.changes_packet,
         may_sleep=ck.may_sleep,
+        uses_arena=ck.arena is not None,
         seal=_SEAL,
     )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from userbpf.engine import arena
 from userbpf.engine.jit.flow import (
     CALL,
     EXIT,
@@ -30,6 +31,7 @@ from userbpf.errors import NativeError
 from userbpf.isa import opcodes as op
 from userbpf.isa.disasm import disasm, imm64
 from userbpf.isa.insn import Insn
+from userbpf.native.rt import RT_SCRATCH
 from userbpf.spec.limits import BPF_MAX_LOOPS
 from userbpf.verifier.api import Fact, PtrKind
 
@@ -277,7 +279,7 @@ class FunctionEmitter:
         elif cls == op.BPF_ST or (cls == op.BPF_STX and insn.code & 0xE0 == op.BPF_MEM):
             self._store(insn, fact)
         elif cls == op.BPF_STX:
-            self._atomic(insn)
+            self._atomic(insn, fact)
         elif cls == op.BPF_LD:
             self._ld(pc, insn, fact)
         elif insn.code == CALL:
@@ -313,7 +315,10 @@ class FunctionEmitter:
         if not by_register:
             self.set_int(d, str(insn.imm))
         elif insn.off == op.BPF_ADDR_SPACE_CAST:
-            raise self.refuse(self.pc, "there are no arenas here")
+            low = self.half(self.word(s))
+            self.set_half(d, low)
+            if insn.imm != 1:
+                self._to_user(d)
         elif insn.off:
             narrow = self.emit(f"trunc i64 {self.word(s)} to i{insn.off}")
             self.set_int(d, self.emit(f"sext i{insn.off} {narrow} to i64"))
@@ -414,12 +419,10 @@ class FunctionEmitter:
     def _ldx(self, pc: int, insn: Insn, fact: Fact | None) -> None:
         d, size = insn.dst, op.SIZE_BYTES[insn.code & 0x18]
         bits = size * 8
-        if fact is not None and fact.ptr is PtrKind.ARENA:
-            raise self.refuse(pc, "there are no arenas here")
         if fact is not None and fact.ptr is PtrKind.CTX and fact.off is not None:
             if self._load_field(insn, fact.off, size):
                 return
-        where = self.address(insn.src, insn.off)
+        where = self._place(insn.src, insn.off, size, fact)
         tag = self.module.tag(fact.ptr, fact.map) if fact is not None else ""
         if self.pointers.after(pc, self.mask) >> d & 1 and size == 8:
             self.set_ptr(d, self.emit(f"load ptr, ptr {where}, align 1{tag}"))
@@ -451,7 +454,7 @@ class FunctionEmitter:
 
     def _store(self, insn: Insn, fact: Fact | None) -> None:
         size = op.SIZE_BYTES[insn.code & 0x18]
-        where = self.address(insn.dst, insn.off)
+        where = self._place(insn.dst, insn.off, size, fact)
         tag = self.module.tag(fact.ptr, fact.map) if fact is not None else ""
         if insn.code & 7 == op.BPF_ST:
             self.do(f"store i{size * 8} {_cut(insn.imm, size * 8)}, ptr {where}, align 1{tag}")
@@ -468,15 +471,39 @@ class FunctionEmitter:
             return self.half(value)
         return str(_cut(int(value), bits)) if _literal(value) else self.emit(f"trunc i64 {value} to i{bits}")
 
-    def _atomic(self, insn: Insn) -> None:
+    def _place(self, reg: int, off: int, size: int, fact: Fact | None) -> str:
+        """Where an access goes."""
+        if fact is None or fact.ptr is not PtrKind.ARENA:
+            return self.address(reg, off)
+        body = self.module.native(arena.binding(self.prog.maps, self.module.env), "")
+        at = self.emit(f"add i64 {self.word(reg)}, {off}") if off else self.word(reg)
+        found = self.emit(f"call i64 {body}(i64 %rt.i, i64 {at}, i64 {size})")
+        return self.emit(f"inttoptr i64 {found} to ptr")
+
+    def _to_user(self, reg: int) -> None:
+        """A pointer into the arena as user space has it; NULL stays NULL."""
+        value = self.word(reg)
+        whole = self.emit(f"or i64 {value}, {arena.upper(self.prog.maps)}")
+        null = self.emit(f"icmp eq i64 {value}, 0")
+        self.set_int(reg, self.emit(f"select i1 {null}, i64 0, i64 {whole}"))
+
+    def _unless_lost(self, where: str, fact: Fact | None, old: str, kept: str, bits: int) -> str:
+        """What an atomic fetches; where there is no page the register stays as it is."""
+        if fact is None or fact.ptr is not PtrKind.ARENA:
+            return old
+        sink = self.emit(f"add i64 %rt.i, {RT_SCRATCH}")
+        lost = self.emit(f"icmp eq i64 {self.emit(f'ptrtoint ptr {where} to i64')}, {sink}")
+        return self.emit(f"select i1 {lost}, i{bits} {kept}, i{bits} {old}")
+
+    def _atomic(self, insn: Insn, fact: Fact | None) -> None:
         size = op.SIZE_BYTES[insn.code & 0x18]
         bits, imm = size * 8, insn.imm
         if imm == op.BPF_LOAD_ACQ:
-            where = self.address(insn.src, insn.off)
+            where = self._place(insn.src, insn.off, size, fact)
             value = self.emit(f"load atomic i{bits}, ptr {where} acquire, align {size}")
             self.set_int(insn.dst, value if size == 8 else self.emit(f"zext i{bits} {value} to i64"))
             return
-        where = self.address(insn.dst, insn.off)
+        where = self._place(insn.dst, insn.off, size, fact)
         value = self.narrow(self.word(insn.src), bits)
         if imm == op.BPF_STORE_REL:
             self.do(f"store atomic i{bits} {value}, ptr {where} release, align {size}")
@@ -485,11 +512,13 @@ class FunctionEmitter:
             expected = self.narrow(self.word(0), bits)
             pair = self.emit(f"cmpxchg ptr {where}, i{bits} {expected}, i{bits} {value} seq_cst seq_cst, align {size}")
             old = self.emit(f"extractvalue {{ i{bits}, i1 }} {pair}, 0")
+            old = self._unless_lost(where, fact, old, expected, bits)
             target = 0
         else:
             word = _ATOMIC[imm & ~op.BPF_FETCH]
             old = self.emit(f"atomicrmw {word} ptr {where}, i{bits} {value} seq_cst, align {size}")
             target = insn.src
+            old = self._unless_lost(where, fact, old, value, bits)
         if imm & op.BPF_FETCH:
             self.set_half(target, old) if size == 4 else self.set_int(target, old)
 
@@ -508,6 +537,8 @@ class FunctionEmitter:
             self.set_int(d, f"ptrtoint (ptr @sub{number} to i64)")
         elif insn.src == op.BPF_PSEUDO_BTF_ID or fact is None or fact.map is None:
             raise self.refuse(pc, "there are no kernel variables here")
+        elif fact.ptr is PtrKind.ARENA:
+            self.set_int(d, str(_cut(self.prog.maps[fact.map].user_start + (value >> 32), 64)))
         elif insn.src in (op.BPF_PSEUDO_MAP_FD, op.BPF_PSEUDO_MAP_IDX):
             self.set_ptr(d, self.module.map_desc(fact.map))
         else:

@@ -267,7 +267,8 @@ class Pointers:
         if cls in (op.BPF_ST, op.BPF_STX):
             return self._store(insn, fact, mask, d, s)
         if code == op.LDDW:
-            return mask | d if insn.src and insn.src != op.BPF_PSEUDO_FUNC else mask & ~d
+            number = not insn.src or insn.src == op.BPF_PSEUDO_FUNC or (fact is not None and fact.ptr is PtrKind.ARENA)
+            return mask & ~d if number else mask | d
         if code == CALL:
             mask &= ~CALL_CLOBBERS
             if not insn.src and HELPERS[HelperId(insn.imm)].ret.base in POINTER_RETURNS:
