@@ -49,7 +49,7 @@ NORETURN: Final = _names("""
     """)
 # exits may be changed although they answer no error injection
 FMOD_RET: Final = _names("bpf_modify_return_test bpf_modify_return_test2 bpf_modify_return_test_tp bpf_fentry_test1")
-FMOD_RET_SLEEPABLE: Final = _names("bpf_modify_return_test2")
+FMOD_RET_SLEEPABLE: Final = _names("bpf_fentry_test1")
 # error injection is allowed, but the caller may be atomic
 INJECTION_ATOMIC: Final = _names("__filemap_add_folio should_fail_alloc_page should_failslab")
 

@@ -33,6 +33,7 @@ from userbpf.verifier.regs import (
     RDONLY,
     SCALAR,
     ST_SPILL,
+    STACK,
     UNTRUSTED,
     ZERO,
     ZERO_REG,
@@ -40,7 +41,7 @@ from userbpf.verifier.regs import (
     ref_of,
 )
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
-from userbpf.verifier.state import State
+from userbpf.verifier.state import NO_NUMBER, State
 from userbpf.verifier.widen import previous, widen
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
                 if pred is None and branch_reports:
                     reports = branch_reports.get((op, is32, dst[1], src[1]))
         else:
+            if dst[0] == STACK or src[0] == STACK:
+                ck.note_stack(NO_NUMBER, (dst[0] == STACK) << d | (src[0] == STACK) << s)
             pred = _predict_pointer(dst, src, op, is32 and not ck.mirror)
         if pred is not None:
             if dst[0] == SCALAR:

@@ -210,6 +210,8 @@ def _segment(ck: Checker, st: State, wanted: Wanted, last: int, later: int, skip
                 elif kind == _MIX:
                     regs[number] = mask | reads
                 else:
+                    if entry is not None and entry.stack is not None:
+                        writes &= ~entry.stack[1]
                     regs[number] = mask | writes
             if entry is not None and entry.linked is not None:
                 _sync_links(entry, wanted)

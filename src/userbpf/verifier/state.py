@@ -8,7 +8,7 @@ done, what it drops as dead.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from userbpf.verifier.regs import EMPTY_SLOT, UNINIT, Reg, Slot
 
@@ -50,12 +50,17 @@ class Sections(NamedTuple):
 NO_SECTIONS = Sections()
 
 
+NO_NUMBER: Final = -1
+
+
 class Hist(NamedTuple):
     """One noted instruction on the way: which one ran before it, which stack slot it touched, which registers were linked."""
 
     pc: int
     prev: int
-    stack: tuple[int, int] | None = None  # (frame, slot)
+    stack: tuple[int, int] | None = (
+        None  # (frame, slot), or of a comparison (NO_NUMBER, registers that point at the stack)
+    )
     linked: tuple[tuple[int, bool, int], ...] | None = None  # (frame, is a register, register or slot)
 
 
