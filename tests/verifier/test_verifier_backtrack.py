@@ -13,7 +13,7 @@ from userbpf.verifier import VerifyRequest, verify
 CASES = {
     "stack pointer on the left": ("if r3 <= r2 goto +1", ["r2", "r2", "r2"]),
     "stack pointer on the right": ("if r2 >= r3 goto +1", ["r2", "r2", "r2"]),
-    "number": ("if r2 >= r4 goto +1", ["r2", "r2,r4", "r2,r4"]),
+    "number": ("if r2 >= r4 goto +1", ["r2", "r0,r2,r4", "r0,r2,r4"]),
 }
 TEXT = "call bpf_get_prandom_u32\nr4 = r0\nr2 = 0x20202000256c6c78 ll\nr3 = r10\n{}\nif r2 <= 8 goto +1\nr0 = 0\nexit\n"
 
