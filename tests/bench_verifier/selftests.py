@@ -9,6 +9,7 @@ loaded by userbpf and by the running Linux; Linux's answer is the truth, the fil
     message    of programs that both refuse: the same last message
     expected   of the messages that the file expects and Linux's log has: found in ours too
     count      of programs that both accept: the same number of processed instructions
+    told       of programs that Linux does not let this machine ask about (EPERM): the verdict that the file tells, and its words
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from userbpf.loader import Object
 PREFIX = re.compile(r"comment:(?:\d+:)?test_(.*)", re.S)  # newer files number their tags
 SECONDS = 30.0
 EXPECTED = re.compile(r"expect_msg=(?:\d+=)?(.*)", re.S)
-FIGURES = ("verdict", "message", "expected", "count")
+FIGURES = ("verdict", "message", "expected", "count", "told")
 HEAD = f"{'object':38} " + " ".join(f"{figure:>9}" for figure in FIGURES)
 FLAGS = {name: value for name, value in vars(consts).items() if name.startswith("BPF_F_")}
 
@@ -43,6 +44,7 @@ class Expectation:
     """What a file says of one of its programs."""
 
     is_test: bool = False
+    fails: bool | None = None
     messages: list[str] = field(default_factory=list)
     log_level: int = 0
     prog_flags: int = 0
@@ -59,6 +61,7 @@ def expectations(btf: Btf) -> dict[str, Expectation]:
         tag, found = said[1], out[target.name]
         if tag in ("expect_failure", "expect_success"):
             found.is_test = True
+            found.fails = tag == "expect_failure"
         elif message := EXPECTED.match(tag):
             found.is_test = True
             found.messages.append(message[1])
@@ -107,7 +110,16 @@ def compare(theirs: Answer, mine: Answer, want: Expectation) -> dict[str, Any]:
     """One row; a figure is None where it does not apply."""
     a, b = theirs.outcome, mine.outcome
     if a.stage == "open" or a.errno == errno.EPERM:  # Linux did not look at the program itself
-        return {"verdict": None, "linux": f"not asked: {a.message}", "user": b.message}
+        told = None
+        if a.errno == errno.EPERM and want.fails is not None:
+            told = want.fails == bool(b.stage) and all(has(mine.log, m) for m in want.messages)
+        row = {
+            "verdict": None,
+            "told": told,
+            "linux": f"not asked: {a.message}",
+            "user": f"{b.stage or 'accepted'} {b.message}",
+        }
+        return row | {"missing": want.messages if told is False else []}
     expected = [m for m in want.messages if has(theirs.log, m)]
     return {
         "verdict": a.stage == b.stage and a.errno == b.errno,
@@ -168,7 +180,8 @@ def tell(name: str, rows: list[dict[str, Any]], verbose: bool) -> None:
 
 def summary(rows: list[dict[str, Any]], json_path: str | None) -> None:
     asked = [r for r in rows if r.get("verdict") is not None]
-    print(f"\n{len(asked)} programs:", ", ".join(f"{k} {share(asked, k)}" for k in FIGURES))
+    figures = ", ".join(f"{k} {share(rows if k == 'told' else asked, k)}" for k in FIGURES)
+    print(f"\n{len(asked)} programs: {figures}")
     print(f"false accepts: {sum(bool(r.get('false_accept')) for r in asked)}")
     if json_path:
         Path(json_path).write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -77,7 +77,10 @@ def may_sleep(req: VerifyRequest) -> bool:
     """The types and attach types of which some programs may sleep."""
     if req.prog_type == ProgType.TRACING:
         return req.expected_attach_type in (_A.TRACE_FENTRY, _A.TRACE_FEXIT, _A.MODIFY_RETURN, _A.TRACE_ITER)
-    return req.prog_type in (ProgType.LSM, ProgType.KPROBE, ProgType.STRUCT_OPS)
+    if req.prog_type == ProgType.LSM:
+        # programs of a cgroup are called from one that does not sleep; early 6.18 loads them and sleeps there
+        return req.expected_attach_type != _A.LSM_CGROUP
+    return req.prog_type in (ProgType.KPROBE, ProgType.STRUCT_OPS)
 
 
 def has_helper(req: VerifyRequest, name: str) -> bool:
