@@ -110,6 +110,13 @@ class Types:
         b.decl_tag("contains:own_node:list", graph, 1)
         b.decl_tag("contains:own_node:tree", graph, 2)
         put("graph_val", graph)
+        heads = b.struct("heads_val", [("lock", self.ids["spin"]), ("heads", b.array(self.ids["list_head"], 2))])
+        b.decl_tag("contains:own_node:list", heads, 1)
+        put("heads_val", heads)
+        put("pairs_val", b.struct("pairs_val", [("n", u64), ("pair", heads)]))
+        put(
+            "holder", b.struct("holder", [("number", b.pointer(i32)), ("any", b.pointer(0)), ("own", b.pointer(heads))])
+        )
         self._odd_values()
         no_proto = b.proto(i32, [])
         put("main", b.func("main", no_proto, 1))
@@ -200,6 +207,8 @@ MAPS: Final[dict[str, MapOf]] = {
     "own": MapOf(MapType.ARRAY, "own_val", 1),
     "percpu": MapOf(MapType.ARRAY, "percpu_val", 1),
     "graph": MapOf(MapType.ARRAY, "graph_val", 1),
+    "heads": MapOf(MapType.ARRAY, "heads_val", 1),
+    "pairs": MapOf(MapType.ARRAY, "pairs_val", 1),
     "ring": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
     "ring2": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
     "tmaps": MapOf(MapType.ARRAY_OF_MAPS, plain=(4, 4), inner="timer"),

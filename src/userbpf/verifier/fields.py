@@ -10,7 +10,7 @@ Programs touch such fields through helpers only: that is asked for every access 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING, Final
 
@@ -231,7 +231,7 @@ class _Finder:
         return []
 
     def _struct_field(self, owner: Type, number: int, kind: str, off: int, count: int) -> list[Field]:
-        if count > 1:
+        if count > 1 and kind not in ROOTS:
             raise BpfError(EINVAL)
         if kind in UNIQUE:
             if kind in self.seen:
@@ -244,7 +244,7 @@ class _Finder:
         field = Field(kind, off)
         if kind in ROOTS:
             self._contains(owner, number, field)
-        return [field]
+        return self._repeated([field], STRUCTS[kind][0], count)
 
     def _pointers(self, t: Ptr, off: int, count: int) -> list[Field]:
         tag = self.btf.by_id(t.type)
@@ -270,11 +270,11 @@ class _Finder:
     def _repeated(self, fields: list[Field], size: int, count: int) -> list[Field]:
         if count == 1 or not fields:
             return fields
-        if any(f.kind not in POINTERS for f in fields):
+        if any(f.kind not in POINTERS and f.kind not in ROOTS for f in fields):
             raise BpfError(EINVAL)
         if len(fields) * count > MAX_FIELDS:
             raise BpfError(E2BIG)
-        return [Field(f.kind, f.off + i * size, f.target, f.in_kernel) for i in range(count) for f in fields]
+        return [replace(f, off=f.off + i * size) for i in range(count) for f in fields]
 
     def _contains(self, owner: Type, number: int, root: Field) -> None:
         """`contains:struct:member` tells what a root leads to."""

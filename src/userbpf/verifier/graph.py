@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from userbpf.btf import Btf
 from userbpf.errors import BpfError, BtfError
-from userbpf.verifier import access, btfwalk, fields
+from userbpf.verifier import access, btfptr, btfwalk, fields
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.references import forget
 from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, PERCPU, Reg
@@ -54,7 +54,7 @@ def drop_borrowed(ck: Checker) -> None:
 def check_access(
     ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, write: bool, value: int, sx: bool
 ) -> None:
-    """One load or store in an object: plain memory, but for the kernel's fields in it."""
+    """One load or store in an object: a member of it, but none of the kernel's fields. A pointer in it is a number."""
     name, btf, type_id, _ = reg[4]
     total = off + reg[3]
     if total < 0:
@@ -72,8 +72,8 @@ def check_access(
         total + size > btf.size_of(type_id) and not ck.mirror
     ):  # where Linux would take an array without size for as long as you like
         raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
-    btfwalk.walk(btf, type_id, total, size)
+    step = btfwalk.walk(btf, type_id, total, size)
     if pc >= 0:
         ck.fact_access(pc, PtrKind.MEM, None, None)
     if not write and value >= 0:
-        ck.regs[value] = access.loaded(size, sx)
+        ck.regs[value] = btfptr.UNTRUSTED_MEM if step.met is btfwalk.Met.MEM else access.loaded(size, sx)

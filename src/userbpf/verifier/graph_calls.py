@@ -132,7 +132,7 @@ def _root(call: KfuncCall, number: int, reg: Reg, kind: str) -> None:
     record = reg[4][0].fields if reg[0] == MAP_VALUE else graph.record_of(ck, reg)
     off = reg[3] + reg[1].value
     field = record.at(off, frozenset((kind,))) if record is not None else None
-    if field is None or record is None:
+    if field is None or record is None or field.off != off:
         raise Reject(EINVAL, f"{kind} not found at offset={off}")
     owner = reg[4][0] if reg[0] == MAP_VALUE else reg[4][2]
     held = [r for r in ck.st.refs if r.kind == "lock"]
