@@ -113,6 +113,8 @@ class Types:
         heads = b.struct("heads_val", [("lock", self.ids["spin"]), ("heads", b.array(self.ids["list_head"], 2))])
         b.decl_tag("contains:own_node:list", heads, 1)
         put("heads_val", heads)
+        node = b.pointer(b.type_tag("kptr", self.ids["own_node"]))
+        put("node_val", b.struct("node_val", [("cnt", u64), ("node", node)]))
         put("pairs_val", b.struct("pairs_val", [("n", u64), ("pair", heads)]))
         put(
             "holder", b.struct("holder", [("number", b.pointer(i32)), ("any", b.pointer(0)), ("own", b.pointer(heads))])
@@ -208,6 +210,7 @@ MAPS: Final[dict[str, MapOf]] = {
     "percpu": MapOf(MapType.ARRAY, "percpu_val", 1),
     "graph": MapOf(MapType.ARRAY, "graph_val", 1),
     "heads": MapOf(MapType.ARRAY, "heads_val", 1),
+    "nodes": MapOf(MapType.ARRAY, "node_val", 1),
     "pairs": MapOf(MapType.ARRAY, "pairs_val", 1),
     "ring": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
     "ring2": MapOf(MapType.RINGBUF, plain=(0, 0), entries=4096),
@@ -228,7 +231,7 @@ MAPS: Final[dict[str, MapOf]] = {
 
 _MAP = re.compile(r"\b(map_fd|map_value) ([a-z]\w*)")
 _TYPE = re.compile(r"@(\w+)")
-_KFUNC = re.compile(r"\bkfunc ([a-z]\w*)")
+_KFUNC = re.compile(r"\bkfunc ([a-z_]\w*)")
 _ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
 _NUMBER = re.compile(r"(?<=\w)#\d{4,} *(?=;|\n)|(?<=\w)#\d{4,}")  # of a kernel function, and the padding that it causes
 _LDDW = re.compile(r"\(18\) (r\d+) = (?:0x[0-9a-f]+|map_\w+ \d+(?: \+ \d+)? ll|map\[.*?\]\S*) *")

@@ -60,6 +60,7 @@ DECLARATIONS: Final[tuple[tuple[frozenset[ProgType], str], ...]] = (
     (
         _ANY,
         """
+        - void __bpf_trap();
         trusted,sleep void *bpf_arena_alloc_pages(void *p__map, void *addr__ign, u32 page_cnt, int node_id, u64
             flags);
         trusted,sleep void bpf_arena_free_pages(void *p__map, void *ptr__ign, u32 page_cnt);

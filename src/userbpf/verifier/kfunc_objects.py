@@ -14,7 +14,7 @@ from userbpf.verifier import fields, iters, kfunc_args, kfuncs, locks, results, 
 from userbpf.verifier.calls import DONE
 from userbpf.verifier.references import leak
 from userbpf.verifier.regs import MAP_KEY, MAP_PTR, MAP_VALUE, ZERO, ZERO_REG, Reg
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.reject import EFAULT, EINVAL, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
@@ -61,7 +61,13 @@ def _throw(call: KfuncCall) -> int:
     return DONE
 
 
+def _trap(call: KfuncCall) -> int | None:
+    """Compilers call it where the program's behaviour would be undefined."""
+    raise Reject(EFAULT, "unexpected __bpf_trap() due to uninitialized variable?")
+
+
 kfuncs.SPECIAL["bpf_throw"] = _throw
+kfuncs.SPECIAL["__bpf_trap"] = _trap
 
 
 def _resilient(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:

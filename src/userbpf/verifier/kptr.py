@@ -16,6 +16,7 @@ from userbpf.verifier.jump import map_regs
 from userbpf.verifier.regs import (
     ALLOC,
     BASE_MASK,
+    BORROWED,
     BTF_ID,
     MAP_VALUE,
     MAYBE_NULL,
@@ -87,8 +88,20 @@ def loaded(ck: Checker, field: Field, own: Btf) -> Reg:
 
     flags = UNTRUSTED
     if field.kind in OWNED and in_rcu_section(ck):
-        flags = RCU | (PERCPU if field.kind == fields.KPTR_PERCPU else 0) | (0 if field.in_kernel else ALLOC)
+        percpu = field.kind == fields.KPTR_PERCPU
+        flags = RCU | (PERCPU if percpu else 0) | (0 if field.in_kernel else ALLOC)
+        if not percpu and not field.in_kernel and _may_be_linked(ck, field, own):
+            flags |= BORROWED  # others own it and may drop it at any time: to become an owner may fail
     return (BTF_ID | MAYBE_NULL | flags, ZERO, ck.new_id(), 0, (*target(ck, field, own), 0))
+
+
+def _may_be_linked(ck: Checker, field: Field, own: Btf) -> bool:
+    """Whether the object is of a kind that lies on lists or trees."""
+    from userbpf.verifier.graph import record_of_type
+
+    assert field.target is not None
+    record = record_of_type(ck, own, field.target.id)
+    return record is not None and bool(record.kinds & fields.NODES)
 
 
 def match(ck: Checker, field: Field, own: Btf, regno: int, reg: Reg) -> None:
