@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from userbpf.abi.enums import MapType
+from userbpf.abi.enums import MapType, ProgType
 
 
 def _fields(text: str) -> frozenset[tuple[str, str]]:
@@ -194,4 +194,19 @@ STRUCT_OPS: Final[dict[str, StructOps]] = {
             ),
         ),
     )
+}
+
+# what programs of a type may write besides: the mark that they put on a connection
+_CONNECTIONS: Final = {
+    name: Writable(
+        fields=(path,),
+        refusal="no write support to nf_conn at off {off}",
+        beyond="write access at off {off} with size {size} beyond the member of nf_conn ended at {end}",
+    )
+    for name, path in (("nf_conn", "mark"), ("nf_conn___init", "ct.mark"))
+}
+WRITABLE: Final[dict[tuple[ProgType, str], Writable]] = {
+    (prog_type, name): row
+    for prog_type in (ProgType.SCHED_CLS, ProgType.SCHED_ACT, ProgType.XDP)
+    for name, row in _CONNECTIONS.items()
 }

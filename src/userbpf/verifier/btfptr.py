@@ -282,7 +282,7 @@ def check_store(ck: Checker, btf: Btf, name: str, type_id: int, off: int, size: 
     """Only where the owner of a structure of functions lets programs write."""
     ops = ck.target.ops if ck.target is not None else None
     rows = dict(ops.writable) if ops is not None else {}
-    row = rows.get(name)
+    row = rows.get(name) or btf_rules.WRITABLE.get((ck.req.prog_type, name))
     if row is None:
         raise Reject(EACCES, "only read is supported")
     if row.first:
