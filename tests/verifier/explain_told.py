@@ -491,7 +491,7 @@ TOLD: dict[str, dict[str, Told]] = {
             "not-sleepable",
             "",
             "",
-            "bpf_fentry_test1 may be called where nothing may sleep",
+            "bpf_fentry_test2 may be called where nothing may sleep",
             "sleepable are: system calls, functions open to",
         ),
         "field_of_another_kernel": Told(

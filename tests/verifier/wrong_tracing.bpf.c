@@ -221,7 +221,7 @@ SEC("fentry/bpf_fentry_test1") int kfunc_of_xdp(__u64 *ctx)
 }
 
 // Where nothing may sleep.
-SEC("fentry.s/bpf_fentry_test1") int sleepable_where_nothing_sleeps(__u64 *ctx)
+SEC("fentry.s/bpf_fentry_test2") int sleepable_where_nothing_sleeps(__u64 *ctx)
 {
 	return 0;
 }

@@ -361,7 +361,7 @@ class Call:
         helper = row.id
         if helper == _H.tail_call:
             self._tail_call()
-            if ck.st.refs or any(ck.st.locks):
+            if ck.st.refs or ck.st.locks.held:
                 leak(ck, "tail_call")
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):

@@ -43,7 +43,8 @@ class Irq(NamedTuple):
 
 def sleepable(ck: Checker) -> bool:
     """Whether the program may sleep at all, or the function of it that runs later."""
-    return ck.sleepable or ck.st.locks.sleeps
+    own = ck.st.locks.sleeps
+    return ck.sleepable if own is None else own
 
 
 def in_rcu(ck: Checker) -> bool:

@@ -40,11 +40,17 @@ class Ref(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """What the path is in: an RCU read-side section, so many times preemption off; a function that is let sleep later."""
+    """What the path is in: an RCU read-side section, so many times preemption off; whether what runs later may sleep (None: as the
+    program)."""
 
     rcu: bool = False
     preempt: int = 0
-    sleeps: bool = False
+    sleeps: bool | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether something must be left again."""
+        return self.rcu or self.preempt > 0
 
 
 NO_SECTIONS = Sections()
