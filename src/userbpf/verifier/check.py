@@ -81,8 +81,9 @@ DONE: Final = -1
 # += fp` in a callee counts as the main program's, and a record's made so as nobody's (and outlives it); the low half of a
 # pointer counts as never zero; a number to which an untrusted pointer is added counts as unchanged; what matters in a
 # later round of a callback is not carried back (see `late`); a constant NULL passes for a __arg_nonnull argument; an
-# ordered load over its own pointer may go through a context or a socket. Only tests that compare logs with Linux line by
-# line set this, so that all other lines can be compared.
+# ordered load over its own pointer may go through a context or a socket. A pointer that may be NULL passes, with a size,
+# for a helper's buffer that may be NULL. Only tests that compare logs with Linux line by line set this, so that all other
+# lines can be compared.
 mirror_holes = False
 _ALL: Final = -1
 

@@ -81,6 +81,8 @@ if TYPE_CHECKING:
 
 _H = HelperId
 _MAP_WRITERS: Final = frozenset((_H.map_update_elem, _H.map_delete_elem, _H.map_push_elem, _H.map_pop_elem))
+# arguments of which the helper itself asks whether they are NULL, whatever their size
+_LOOKS_FOR_NULL: Final = frozenset(((_H.snprintf, 4), (_H.trace_vprintk, 3), (_H.seq_printf, 4)))
 _ELIDE: Final = (MapType.ARRAY, MapType.PERCPU_ARRAY)
 
 _MEM_TYPES: Final = (
@@ -119,7 +121,7 @@ class Call:
     """One call of one helper in one state: what the arguments turned out to be."""
 
     __slots__ = (
-        "args", "ck", "dynptr", "key", "kptr", "map", "map_uid", "mem_size", "name", "pc", "percpu", "raw", "ref",
+        "args", "ck", "dynptr", "key", "kptr", "map", "map_uid", "mem_size", "name", "pc", "percpu", "perhaps_null", "raw", "ref",
         "release", "row", "size", "size_max", "subprog", "true_key",
     )  # fmt: skip
 
@@ -139,6 +141,7 @@ class Call:
         self.size: int | None = None
         self.size_max = 0
         self.key: int | None = None
+        self.perhaps_null = 0  # the register of a buffer of some size that may be NULL
         self.true_key: int | None = None
         self.subprog = -1
         self.dynptr: Reg | None = None  # the dynptr among the arguments
@@ -154,6 +157,10 @@ class Call:
         for number, arg in enumerate(self.args, 1):
             self._argument(number, arg)
         self._rest_of_arguments()
+        if self.perhaps_null and not ck.mirror:
+            # Linux lets it pass where the helper takes NULL (for nothing); of some size the helper would follow it
+            kind = ck.regs[self.perhaps_null][0]
+            raise Reject(EACCES, f"R{self.perhaps_null} type={type_name(kind)} expected={type_name(STACK)}")
         if self.raw is not None:
             self._fill_raw(*self.raw)
         if self.release:
@@ -559,6 +566,8 @@ class Call:
                 EACCES,
                 f"R{number} unbounded memory access, use 'var &= const' or 'if (var < const)'",
             )
+        if val.umax and self.ck.regs[number - 1][0] & MAYBE_NULL and (self.row.id, number - 1) not in _LOOKS_FOR_NULL:
+            self.perhaps_null = number - 1
         self.memory(number - 1, val.umax, bool(buffer.flags & MEM_WRITE), zero_ok, raw)
         self.size = val.value if val.mask == 0 else None
         self.ck.mark_precise(number)
