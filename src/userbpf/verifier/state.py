@@ -40,8 +40,10 @@ class Ref(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """What the path is in: an RCU read-side section, so many times preemption off; whether what runs later may sleep (None: as the
-    program)."""
+    """What the path is in: an RCU read-side section, so many times preemption off.
+
+    `sleeps`: whether a function that runs later may sleep; None: as the program.
+    """
 
     rcu: bool = False
     preempt: int = 0
