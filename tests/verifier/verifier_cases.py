@@ -154,6 +154,12 @@ CASES: Final[list[tuple[str, int, str]]] = [
     ("map-rdonly-write", FILTER, "r1 = map_value 5 + 0 ll\n*(u8 *)(r1 +0) = 1\nr0 = 0\nexit"),
     ("map-wrong-helper", FILTER, _LOOKUP.format(map=6) + "r0 = 0\nexit"),
     ("map-queue-lookup", FILTER, _LOOKUP.format(map=7) + "r0 = 0\nexit"),
+    (
+        "array-key-beside-a-spill",
+        FILTER,
+        "r1 = 0\n*(u32 *)(r10 -4) = r1\nr1 = 1\n*(u32 *)(r10 -8) = r1\nr2 = r10\nr2 += -4\nr1 = map_fd 0 ll\n"
+        "call bpf_map_lookup_elem\nr0 = *(u32 *)(r0 +0)\nexit",
+    ),
     ("tail-call", FILTER, "r2 = map_fd 3 ll\nr3 = 1\ncall bpf_tail_call\nr0 = 0\nexit"),
     ("tail-call-on-array", FILTER, "r2 = map_fd 0 ll\nr3 = 1\ncall bpf_tail_call\nr0 = 0\nexit"),
     # helpers

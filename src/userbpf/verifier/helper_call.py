@@ -625,6 +625,8 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> tuple[int, int] | None:
     if index >= len(frame.stack):
         return None
     types, spill = frame.stack[index]
+    if first & 7 >= size - 1 and all(types[(first & 7) - i] == ST_ZERO for i in range(size)):
+        return 0, 0  # beside whatever else was spilled to the slot
     if types[7] == ST_SPILL and spill is not None:
         if spill[0] != SCALAR or spill[1].mask:
             return None
@@ -639,8 +641,6 @@ def _constant_key(ck: Checker, reg: Reg, size: int) -> tuple[int, int] | None:
             return spill[1].value, spill[1].value >> 32
         # not cut to the key's size: as Linux, a wide constant is taken for no key
         return spill[1].value, spill[1].value
-    if all(types[(first - i) & 7] == ST_ZERO for i in range(size)):
-        return 0, 0
     return None
 
 
