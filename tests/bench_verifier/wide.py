@@ -557,12 +557,16 @@ class Side:
 
     def __init__(self, bpf: Callable[[int, Any], int]) -> None:
         self.bpf = bpf
-        self.fds = [
-            bpf(0, MapCreateAttr(map_type=m[0], key_size=m[1], value_size=m[2], max_entries=m[3])) for m in WIDE_MAPS
-        ]
+        self.fds = [self._map(m) for m in WIDE_MAPS]
         self.log = ctypes.create_string_buffer(1 << 24)
 
+    def _map(self, m: MapSpec) -> int:
+        return self.bpf(0, MapCreateAttr(map_type=m[0], key_size=m[1], value_size=m[2], max_entries=m[3]))
+
     def __call__(self, prog: WideProgram, level: int = 2) -> diff.Verdict:
+        # the first program that uses an array of programs decides about all later ones, so each program gets its own
+        os.close(self.fds[-1])
+        self.fds[-1] = self._map(WIDE_MAPS[-1])
         keep = [ctypes.create_string_buffer(prog.btf, len(prog.btf))]
         btf_fd = self.bpf(18, BtfLoadAttr(btf=ctypes.addressof(keep[0]), btf_size=len(prog.btf)))
         code = encode(generate.bind(prog.insns, self.fds))
