@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from userbpf.spec.limits import PAGE_SIZE
 from userbpf.verifier.regs import ARENA_REG, NOT_INIT, UNKNOWN_REG
 from userbpf.verifier.reject import EACCES, EBUSY, EINVAL, EPERM, ERANGE, Reject
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.maps import MapUse
 
-PAGE: Final = 4096
 TO_PROGRAM: Final = 1  # imm: address space 1 (user space's view) to 0
 TO_USER: Final = 1 << 16
 
@@ -37,7 +37,7 @@ def associate(ck: Checker, use: MapUse) -> None:
 
 def value_address(shape: MapShape, off: int) -> None:
     """`off` in an arena as a constant of the program: within its pages, or right behind them."""
-    if off > shape.max_entries * PAGE:
+    if off > shape.max_entries * PAGE_SIZE:
         raise Reject(ERANGE, f"invalid access to map value pointer, value_size={shape.value_size} off={off}")
 
 

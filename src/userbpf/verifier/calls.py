@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import HelperId, MapType, ProgType
-from userbpf.spec.helpers import HELPERS
+from userbpf.abi.enums import HelperId, MapType
+from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, sections, timers
 from userbpf.verifier.api import Fact
@@ -46,14 +46,6 @@ _SLEEPERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if r
 _MOVERS: Final = PACKET_MOVERS | {int(HelperId.tail_call)}
 
 
-# of tracing programs: a program run by bpf(2) finds them, but has no target that they would be allowed at
-_NO_TARGET: Final = frozenset((HelperId.d_path, HelperId.sk_storage_get, HelperId.sk_storage_delete))
-
-
-def _known_to_syscall(ck: Checker, helper: HelperId) -> bool:
-    return helper in _NO_TARGET and ck.req.prog_type == ProgType.SYSCALL
-
-
 def packet_writable(ck: Checker) -> bool:
     return PROGS[ck.req.prog_type].packet == "rw"
 
@@ -69,9 +61,7 @@ def arg_count(ck: Checker, insn: Insn) -> int:
             row = HELPERS.get(HelperId(insn.imm))
         except ValueError:
             return 5
-        if row is None or not (
-            row.allowed(req.prog_type, int(req.expected_attach_type)) or _known_to_syscall(ck, row.id)
-        ):
+        if row is None or not row.allowed(req.prog_type, int(req.expected_attach_type)):
             return 5
         if not attach.has_helper(req, row.name):
             return 5
@@ -109,8 +99,6 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
     if ck.older:
         older.check_helper(ck, row, imm)
     if row is None or not row.allowed(ck.req.prog_type, int(ck.req.expected_attach_type)):
-        if row is not None and _known_to_syscall(ck, row.id):
-            raise Reject(EINVAL, "helper call is not allowed in probe")
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if not attach.has_helper(ck.req, row.name):
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
@@ -118,9 +106,7 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
         raise Reject(EINVAL, f"program of this type cannot use helper {name}")
     if row.gpl_only and not ck.req.gpl_compatible:
         raise Reject(EINVAL, "cannot call GPL-restricted function from non-GPL compatible program")
-    sleeps = row.might_sleep
-    if sleeps and not sections.sleepable(ck):
-        raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
+    _sleep_allowed(ck, row)
     if not attach.may_call(ck, int(row.id)):
         raise Reject(EINVAL, "helper call is not allowed in probe")
     args = row.args_for(ck.req.prog_type)
@@ -128,11 +114,16 @@ def compile_call(ck: Checker, pc: int, insn: Insn) -> Step:
 
     def call_helper(ck: Checker) -> int:
         locks.no_helper(ck, imm)
-        if sleeps and not sections.sleepable(ck):
-            raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
+        _sleep_allowed(ck, helper)
         return Call(ck, pc, helper, args).check()
 
     return call_helper
+
+
+def _sleep_allowed(ck: Checker, row: HelperRow) -> None:
+    """Asked on every path: a function that runs later may be let sleep where its program is not, and the other way."""
+    if row.might_sleep and not sections.sleepable(ck):
+        raise Reject(EINVAL, "helper call might sleep in a non-sleepable prog")
 
 
 def helper_name(number: int) -> str:
