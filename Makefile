@@ -30,9 +30,10 @@ types: $(STAMP) ## mypy strict and pyright
 sweep: $(STAMP) ## the long randomised sweeps
 	$(PY) -m pytest -n 2 -m sweep
 
-bench: $(STAMP) ## ratios against Linux and native code, in one run; the time to a first result
+bench: $(STAMP) ## ratios against Linux and native code, in one run; the time to a first result; verification
 	$(PY) bench/run.py
 	$(PY) bench/cold.py
+	$(PY) bench/verify.py
 
 demo: $(STAMP) ## compile the flow counter and run it over a capture of real traffic
 	$(PY) tools/demo.py
