@@ -17,7 +17,7 @@ from userbpf.errors import BpfError, UserbpfError
 # command -> (module, name, what --help says of it)
 COMMANDS: Final = {
     "run": ("userbpf.cli.run", "run", "Run a program over a packet capture."),
-    "verify": ("userbpf.cli.verify", "verify", "Say whether programs load, with the verifier's log."),
+    "verify": ("userbpf.cli.verify", "verify", "Say whether programs load, and if not, why and what mends it."),
     "disasm": ("userbpf.cli.disasm", "disasm", "Show the instructions of an object or C source."),
     "prog": ("userbpf.cli.prog", "prog", "Load, pin, show, dump and run programs."),
     "map": ("userbpf.cli.map", "map_", "Create, show, dump and change maps."),

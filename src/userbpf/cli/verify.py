@@ -142,7 +142,7 @@ def draw(console: Console, results: list[dict[str, Any]], show_log: bool) -> Non
     "--log",
     "show_log",
     is_flag=True,
-    help="Show the log of accepted programs too (level 2 unless --log-level says another).",
+    help="Show Linux's log of every program, refused or not (level 2 unless --log-level says another).",
 )
 @click.option(
     "--transport",
@@ -183,9 +183,10 @@ def verify(
     version: str | None,
     type_name: str | None,
 ) -> None:
-    """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, the log.
+    """Load each program of SOURCE (C source or object) and show verdict, statistics and, if refused, why: the line of
+    source, what was needed, where it was lost, and what usually mends it.
 
-    Ends with status 1 if a program is refused.
+    With --json the same as data. Ends with status 1 if a program is refused.
     """
     obj = read_object(source, type_name)
     names = list(obj.plan.progs)

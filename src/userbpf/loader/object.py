@@ -309,7 +309,9 @@ class Object:
         plan = self.plan.progs[name]
         where = f"{self.name}: program {plan.name} (section {plan.section})"
         if plan.row is None:
-            raise ObjectError(f"{where}: no program type has sections of this name; say it with prog_types")
+            raise ObjectError(
+                f"{where}: no program type has sections of this name; say it with prog_types, or --type of verify"
+            )
         kernel = kernel_types(self.client.kernel)
         target = attach_target(plan, plan.row, kernel, where)
         insns = older.fit_insns(self._profile(), plan.insns)
