@@ -21,6 +21,7 @@ MAPS: Final = (
     (2, 4, 64, 1, 0x80),  # 5 the same, read-only for programs
     (14, 4, 8, 4, 0),  # 6 devmap
     (22, 0, 8, 4, 0),  # 7 queue
+    (15, 4, 4, 4, 0),  # 8 sockets
 )
 
 FILTER: Final = 1
@@ -189,6 +190,11 @@ CASES: Final[list[tuple[str, int, str]]] = [
     ("sock-unchecked", TC, _SOCKET + "r1 = r0\ncall bpf_sk_release\nr0 = 0\nexit"),
     ("sock-write", TC, _SOCKET + "if r0 == 0 goto out\n*(u32 *)(r0 +4) = 1\nr1 = r0\ncall bpf_sk_release\nout: r0 = 0\nexit"),
     ("sock-offset", TC, _SOCKET + "if r0 == 0 goto out\nr7 = *(u32 *)(r0 +1000)\nr1 = r0\ncall bpf_sk_release\nout: r0 = 0\nexit"),
+    # a socket of a map is not the same as one that was looked up: what follows is walked again, up to the release
+    ("sock-of-a-map-or-not", TC,
+     _SOCKET + f"r7 = r0\n{_RANDOM} if r0 == 0 goto map\nif r7 == 0 goto out\ngoto have\n"
+     "map: if r7 == 0 goto +2\nr1 = r7\ncall bpf_sk_release\n" + _LOOKUP.format(map=8) + "r7 = r0\nif r7 == 0 goto out\n"
+     f"have: r1 = 1\nr2 = 2\n{_RANDOM} if r0 == 1 goto +1\nr0 = 2\nr1 = r7\ncall bpf_sk_release\nout: r0 = 0\nexit"),
     # functions
     ("call-static", FILTER, "r1 = 1\nr2 = 2\ncall f\nexit\nf: r0 = r1\nr0 += r2\nexit"),
     ("call-clobbers", FILTER, "r1 = 1\ncall f\nr0 = r1\nexit\nf: r0 = 0\nexit"),

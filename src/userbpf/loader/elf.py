@@ -41,6 +41,7 @@ class Relocation:
     off: int
     kind: int
     symbol: Symbol
+    addend: int = 0  # of RELA sections, as the first compilers for BPF wrote; since then it stands in the instruction
 
 
 @dataclass(slots=True)
@@ -108,13 +109,14 @@ def _read(data: bytes, name: str) -> Elf:
         raw.append(section)
     symbols = _symbols(raw)
     for section in raw:
-        if section["sh_type"] == "SHT_REL" and section["sh_info"] < len(sections):
+        if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_info"] < len(sections):
             target = sections[section["sh_info"]]
             for r in section.iter_relocations():
                 if r["r_info_sym"] >= len(symbols):
                     raise ObjectError(f"{name}: {section.name}: relocation of symbol {r['r_info_sym']}")
+                addend = r["r_addend"] if r.is_RELA() else 0
                 target.relocations[r["r_offset"]] = Relocation(
-                    r["r_offset"], r["r_info_type"], symbols[r["r_info_sym"]]
+                    r["r_offset"], r["r_info_type"], symbols[r["r_info_sym"]], addend
                 )
     return Elf(sections, symbols)
 

@@ -217,7 +217,7 @@ class _Object:
             return self.function_at(f.section.index, f.start + (pc + 1 + insn.imm) * 8, f, pc)
         if r.symbol.section <= 0:
             raise ObjectError(f"{self.where(f, pc)}: call of {r.symbol.name or 'a symbol'}, which is not in the object")
-        return self.function_at(r.symbol.section, r.symbol.value + (insn.imm + 1) * 8, f, pc)
+        return self.function_at(r.symbol.section, r.symbol.value + (insn.imm + 1) * 8 + r.addend, f, pc)
 
     def _address(
         self, f: Function, pc: int, insn: Insn, r: Relocation, base: int, plan: ProgPlan, place: Place
@@ -248,12 +248,12 @@ class _Object:
             plan.references.append(Reference(base + pc, Kind.MAP, s.name))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_MAP_FD, imm=0)
         elif section.name in self.data:
-            off = (s.value + insn.imm) & 0xFFFFFFFF
+            off = (s.value + insn.imm + r.addend) & 0xFFFFFFFF
             plan.references.append(Reference(base + pc, Kind.MAP_VALUE, section.name, off))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_MAP_VALUE, imm=0)
             plan.insns[base + pc + 1] = Insn(0, imm=off - (1 << 32) if off >> 31 else off)
         elif section.is_code:
-            target = place(self.function_at(section.index, s.value + insn.imm, f, pc))
+            target = place(self.function_at(section.index, s.value + insn.imm + r.addend, f, pc))
             plan.insns[base + pc] = insn._replace(src=BPF_PSEUDO_FUNC, imm=target - (base + pc) - 1)
         else:
             raise ObjectError(

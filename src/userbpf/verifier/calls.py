@@ -206,10 +206,11 @@ def map_value_found(reg: Reg) -> Reg:
     kind = use.shape.map_type
     if use.inner is not None:
         return (MAP_PTR, ZERO, 0, 0, timers.inner_map(use.inner, reg[2]))
+    # a socket keeps the map that it came from: paths that got theirs elsewhere are not the same, as in Linux
     if kind == MapType.XSKMAP:
-        return (XDP_SOCK, ZERO, 0, 0, 0)
+        return (XDP_SOCK, ZERO, 0, 0, reg[4])
     if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
-        return (SOCKET, ZERO, 0, 0, reg[4][1])
+        return (SOCKET, ZERO, 0, 0, reg[4])
     return (MAP_VALUE, reg[1], reg[2] if locks.in_value(use) else 0, reg[3], reg[4])
 
 

@@ -38,6 +38,7 @@ from userbpf.verifier.regs import (
     STACK,
     Reg,
     Slot,
+    ref_of,
     type_name,
 )
 from userbpf.verifier.state import Frame, Ref
@@ -79,8 +80,8 @@ def reg_text(reg: Reg, frameno: int, precise: bool = False) -> str:
         if kind & BORROWED:
             parts.append("non_own_ref")
     elif base in SOCK_TYPES:
-        if extra:
-            parts.append(f"ref_obj_id={extra}")
+        if ref := ref_of(reg):
+            parts.append(f"ref_obj_id={ref}")
     elif base in (MEM, BUF):
         if extra[1]:
             parts.append(f"ref_obj_id={extra[1]}")

@@ -23,6 +23,7 @@ from userbpf.verifier.regs import (
     ADD_CONST,
     ARENA,
     BASE_MASK,
+    BTF_ID,
     BUF,
     CTX,
     EMPTY_SLOT,
@@ -190,13 +191,13 @@ def _same_reg(old: Reg, cur: Reg, ids: IdMap) -> bool:
 
 def _same_but_ref(old: Reg, cur: Reg) -> bool:
     a, b = old[4], cur[4]
-    if isinstance(a, int):
-        return True
+    if isinstance(a, int) or isinstance(b, int):
+        return isinstance(a, int) and isinstance(b, int)
     if isinstance(a, dynptr.Slice | dynptr.Dyn):
         return bool(a._replace(ref=0) == b._replace(ref=0))
-    if len(a) == 2:
-        return bool(a[0] == b[0])
-    return bool(a[:3] == b[:3])
+    if old[0] & BASE_MASK == BTF_ID:
+        return bool(a[:3] == b[:3])
+    return bool(a[0] == b[0] and a[2:] == b[2:])
 
 
 def _stack_differs(

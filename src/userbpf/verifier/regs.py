@@ -14,7 +14,7 @@ A register is `(type, val, id, off, extra)`:
 | STACK | frame number |
 | PACKET, PACKET_META | range: so many bytes from the id's base are known to exist; negative: AT or BEYOND the packet's end |
 | MAP_PTR, MAP_VALUE, MAP_KEY | `(map, reference id)`: values of socket maps are references until they are null-checked |
-| sockets | id of the reference that the register holds or derives from, 0 for none |
+| sockets | id of the reference that the register holds or derives from, 0 for none; found in a map: as MAP_VALUE |
 | MEM, BUF | `(size, reference id)`; of a dynptr's slice `dynptr.Slice` |
 | BTF_ID | `(type name, btf, type id, reference id)` |
 | FUNC | subprogram number |
@@ -175,7 +175,8 @@ def ref_of(reg: Reg) -> int:
     """Id of the reference a register holds or derives from; 0 for none."""
     base = reg[0] & BASE_MASK
     if base in SOCK_TYPES:
-        return int(reg[4])
+        found = reg[4]
+        return found if isinstance(found, int) else int(found[1])
     if base in (MEM, MAP_VALUE):
         return int(reg[4][1])
     if base == BTF_ID:

@@ -20,6 +20,7 @@ from userbpf.loader.maps import section_map_name
 HEAD = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_core_read.h>\n"
 TAIL = '\nchar LICENSE[] SEC("license") = "GPL";\n'
 PACKET = bytes(64)
+SHT_RELA, SHT_REL = 4, 9
 
 
 @pytest.fixture(params=["user", "linux"])
@@ -498,6 +499,37 @@ def test_maps_from_before_btf(source: Sources, transport: str) -> None:
         source.open(
             'struct { int a, b; } m __attribute__((section("maps"), used)) = {1};SEC("xdp") int f(void *c) { return 2; }'
         )
+
+
+def with_addends(data: bytes) -> bytes:
+    """The object with its relocations as the first compilers for BPF wrote them: in RELA sections, of no kind."""
+    out = bytearray(data)
+    start, size, count = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<HH", data, 58)
+    for header in range(start, start + size * count, size):
+        kind, (off, length) = (
+            struct.unpack_from("<I", data, header + 4)[0],
+            struct.unpack_from("<QQ", data, header + 24),
+        )
+        if kind != SHT_REL:
+            continue
+        entries = [(place, info >> 32 << 32, 0) for place, info in struct.iter_unpack("<QQ", data[off : off + length])]
+        struct.pack_into("<I", out, header + 4, SHT_RELA)
+        struct.pack_into("<QQ", out, header + 24, len(out), 24 * len(entries))
+        struct.pack_into("<Q", out, header + 56, 24)
+        out += b"".join(struct.pack("<QQq", *entry) for entry in entries)
+    return bytes(out)
+
+
+def test_relocations_with_addends(source: Sources, transport: str) -> None:
+    source.open(
+        old_maps(counts="2, 4, 8, 3, 0")
+        + 'SEC("xdp") int f(struct xdp_md *c) { int k = 2; long *v = bpf_map_lookup_elem(&counts, &k);'
+        " return v ? *v + 2 : 0; }"
+    )
+    path = source.room / "old.o"
+    path.write_bytes(with_addends(compile_source(source.room / "it.bpf.c")))
+    with Object.open(path).load(transport) as obj:
+        assert obj.progs["f"].run(PACKET).retval == 2
 
 
 def test_sections_that_belong_to_the_programs(source: Sources, transport: str) -> None:
