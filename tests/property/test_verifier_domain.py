@@ -12,6 +12,8 @@ from bench_verifier import golden, linux, scalars, steps
 from bench_verifier.containment import Leak, walk
 from userbpf.isa.insn import Insn, decode, encode
 from userbpf.verifier import domain, tnum
+from userbpf.verifier.domain import arith, deduce
+from userbpf.verifier.domain import compare as comparing
 
 needs_linux = pytest.mark.skipif(linux.available() is not None, reason=str(linux.available()))
 
@@ -286,13 +288,13 @@ FAULTS = {
     "tnum.sub as add": (tnum, "sub", tnum.add),
     "tnum.mul keeps only known bits of one side": (tnum, "mul", lambda a, b: (a[0] * b[0] & tnum.U64 & ~b[1] & ~a[1], b[1])),
     "tnum.span one bit short": (tnum, "span", lambda lo, hi: (lo & ~((1 << max((lo ^ hi).bit_length() - 1, 0)) - 1), (1 << max((lo ^ hi).bit_length() - 1, 0)) - 1)),  # noqa: E501
-    "sums never wrap": (domain, "_wrap", lambda lo, hi, ones: (max(lo, 0), min(hi, ones))),
-    "signed sums never wrap": (domain, "_signed_sum", lambda lo, hi, least, most: (max(lo, least), min(hi, most))),
-    "products never wrap": (domain, "_product", lambda a, b, c, d, ones: (a * c & ones, min(b * d, ones))),
-    "signed products of two corners": (domain, "_signed_product", lambda a, b, c, d, least, most: (max(a * c, least), min(b * d, most)) if a * c <= b * d else (least, most)),  # noqa: E501
-    "signed and unsigned exchanged past the sign": (domain, "_circle", lambda smin, smax, umin, umax, ones, sign: (max(smin, (umin ^ sign) - sign), min(smax, (umax ^ sign) - sign), umin, umax)),  # noqa: E501
-    "greater-or-equal predicted as greater": (domain, "_predict_equal", lambda is32, a, b: a is b or None),
-    "bit test of a part": (domain, "_predict_set", lambda is32, a, b: bool(a.value & b.value)),
+    "sums never wrap": (arith, "_wrap", lambda lo, hi, ones: (max(lo, 0), min(hi, ones))),
+    "signed sums never wrap": (arith, "_signed_sum", lambda lo, hi, least, most: (max(lo, least), min(hi, most))),
+    "products never wrap": (arith, "_product", lambda a, b, c, d, ones: (a * c & ones, min(b * d, ones))),
+    "signed products of two corners": (arith, "_signed_product", lambda a, b, c, d, least, most: (max(a * c, least), min(b * d, most)) if a * c <= b * d else (least, most)),  # noqa: E501
+    "signed and unsigned exchanged past the sign": (deduce, "_circle", lambda smin, smax, umin, umax, ones, sign: (max(smin, (umin ^ sign) - sign), min(smax, (umax ^ sign) - sign), umin, umax)),  # noqa: E501
+    "greater-or-equal predicted as greater": (comparing, "_predict_equal", lambda is32, a, b: a is b or None),
+    "bit test of a part": (comparing, "_predict_set", lambda is32, a, b: bool(a.value & b.value)),
 }  # fmt: skip
 
 
