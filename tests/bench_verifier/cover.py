@@ -18,7 +18,8 @@ from userbpf.abi.enums import ProgType
 from userbpf.isa.insn import Insn
 from userbpf.verifier import VerifyRequest, prune
 from userbpf.verifier import regs as R
-from userbpf.verifier.check import Checker, uncollected
+from userbpf.verifier.check import Checker
+from userbpf.verifier.collector import uncollected
 from userbpf.verifier.state import Frame, State
 
 TEST_STATE_FREQ = 1 << 3

@@ -77,7 +77,7 @@ class Follower(Checker):
     def _abstract(self, pc: int) -> int:
         step = self.steps[pc]
         if step is None:
-            step = self.steps[pc] = self._compile(pc)
+            step = self.steps[pc] = self.compile(pc)
         self.pushed.clear()
         nxt = step(self)
         insn = self.insns[pc]

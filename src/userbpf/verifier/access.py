@@ -27,7 +27,6 @@ from userbpf.verifier.regs import (
     MAP_VALUE,
     MAYBE_NULL,
     MEM,
-    NOT_INIT,
     PACKET,
     PACKET_END,
     PACKET_META,
@@ -40,7 +39,6 @@ from userbpf.verifier.regs import (
     TRUSTED,
     UNKNOWN_REG,
     UNTRUSTED,
-    ZERO,
     Reg,
     scalar,
     type_name,
@@ -381,9 +379,6 @@ def buffer(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
 def known_offset(reg: Reg) -> int | None:
     """The whole offset of a pointer, where it is constant."""
     return None if reg[1].mask else reg[3] + reg[1].value
-
-
-__all__ = ["NOT_INIT", "ZERO", "access", "fixed_offset", "known_offset", "map_permission", "packet_range", "region"]
 
 
 def align_argument(reg: Reg, size: int) -> None:

@@ -80,9 +80,8 @@ from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
-    from userbpf.verifier.check import Checker
+    from userbpf.verifier.check import Checker, Step
 
-Step = Callable[["Checker"], int]
 
 _OPS: Final = {
     0x00: "+=", 0x10: "-=", 0x20: "*=", 0x30: "/=", 0x40: "|=", 0x50: "&=", 0x60: "<<=", 0x70: ">>=",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import access
@@ -24,9 +23,8 @@ from userbpf.verifier.stack import NO_VALUE
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
-    from userbpf.verifier.check import Checker
+    from userbpf.verifier.check import Checker, Step
 
-Step = Callable[["Checker"], int]
 
 XCHG: Final = 0xE1
 CMPXCHG: Final = 0xF1

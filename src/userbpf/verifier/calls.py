@@ -5,7 +5,6 @@ What one call of a helper demands and does stands in `helper_call`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
@@ -36,9 +35,8 @@ from userbpf.verifier.reject import EACCES, EINVAL, Reject
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
-    from userbpf.verifier.check import Checker
+    from userbpf.verifier.check import Checker, Step
 
-Step = Callable[["Checker"], int]
 DONE: Final = -1
 PACKET_MOVERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.changes_pkt)
 _SLEEPERS: Final = frozenset(int(helper) for helper, row in HELPERS.items() if row.might_sleep)

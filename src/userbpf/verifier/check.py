@@ -2,27 +2,22 @@
 
 `Checker` holds what all parts share: the program, the current state, pushed branches, kept states, the log and the facts. The
 main loop fetches an instruction, asks at prune points whether the path is covered already, and runs the
-instruction's *step*, a closure compiled on first visit (so that what is wrong with an instruction is said when it is reached).
+instruction's *step* (see `compile`).
 A step returns the next pc, or EXIT when the path is done. Nothing here recurses with the program's length.
 """
 
 from __future__ import annotations
 
-import gc
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from userbpf.abi.enums import MapType
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
 from userbpf.spec.limits import MAX_CALL_FRAMES
 from userbpf.spec.profiles import profile
 from userbpf.verifier import (
-    access,
-    alu,
     attach,
     btf_info,
     calls,
@@ -30,7 +25,6 @@ from userbpf.verifier import (
     dynptr,
     exceptions,
     fields,
-    jump,
     kfuncs,
     maps,
     older,
@@ -40,32 +34,25 @@ from userbpf.verifier import (
 )
 from userbpf.verifier.api import Fact, MapShape, PtrKind, Rejected, Stats, Subprog, VerifiedProg, VerifyRequest
 from userbpf.verifier.btfptr import BtfContext
-from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW, PSEUDO_KFUNC, Cfg, check_subprogs, find_subprogs
+from userbpf.verifier.cfg import CALL, PSEUDO_KFUNC, Cfg, check_subprogs, find_subprogs
+from userbpf.verifier.collector import uncollected
+from userbpf.verifier.compile import compile_insn
 from userbpf.verifier.context import CtxRules
 from userbpf.verifier.late import SecondLook
 from userbpf.verifier.livestack import LiveStack
-from userbpf.verifier.log import Log, picture
+from userbpf.verifier.log import Log, picture, shown_regs
 from userbpf.verifier.loops import Loops
 from userbpf.verifier.maps import MapUse
 from userbpf.verifier.regs import (
     ADD_CONST,
-    CTX_REG,
-    FUNC,
-    MAP_PTR,
-    MAP_VALUE,
     NOT_INIT,
     SCALAR,
     ST_DYNPTR,
     STACK,
-    UNINIT,
-    UNKNOWN_REG,
     ZERO,
     Reg,
-    known,
-    scalar,
 )
 from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, EPERM, Reject
-from userbpf.verifier.stack import STORE_IMM
 from userbpf.verifier.state import Frame, Hist, State
 
 F_STRICT_ALIGNMENT: Final = 1 << 0
@@ -294,14 +281,14 @@ class Checker:
         log = self.log
         logging = log.on
         seen = self.seen
-        marks = self._scratch_marks() if logging else []
+        marks = shown_regs(insns) if logging else []
         visit = prune.visit
         max_insns = self.max_insns
         while True:
             pc = self.pc
             self.note_entry = False
             if not 0 <= pc < n:
-                raise Reject(14, f"invalid insn idx {pc} insn_cnt {n}")
+                raise Reject(EFAULT, f"invalid insn idx {pc} insn_cnt {n}")
             self.processed += 1
             if self.processed > max_insns:
                 raise Reject(E2BIG, f"BPF program is too large. Processed {self.processed} insn")
@@ -332,7 +319,7 @@ class Checker:
             step = steps[pc]
             self.prev_pc = pc
             if step is None:
-                step = steps[pc] = self._compile(pc)
+                step = steps[pc] = self.compile(pc)
             nxt = step(self)
             if nxt >= 0:
                 self.pc = nxt
@@ -414,164 +401,9 @@ class Checker:
             found = self.buckets[key] = prune.Kept()
         return found
 
-    # --- compilation of steps ---------------------------------------------------------------------------------------------
-    def _compile(self, pc: int) -> Step:
-        insn = self.insns[pc]
-        cls = insn.code & 7
-        if cls in (4, 7):
-            return alu.compile_alu(self, pc, insn)
-        if cls == 1:
-            return self._compile_load(pc, insn)
-        if cls == 2:
-            return self._compile_store_imm(pc, insn)
-        if cls == 3:
-            if insn.code & 0xE0 == 0xC0:
-                return self._compile_atomic(pc, insn)
-            return self._compile_store(pc, insn)
-        if cls == 0:
-            if insn.code == LDDW:
-                return self._compile_lddw(pc, insn)
-            return calls.compile_ld_abs(self, pc, insn)
-        return self._compile_jump(pc, insn)
-
-    def _compile_load(self, pc: int, insn: Insn) -> Step:
-        _, d, s, off, _ = insn
-        size = _SIZE[insn.code & 0x18]
-        sx = insn.code & 0xE0 == 0x80
-        self.must_read(s)
-        self.must_write(d)
-        check = access.access
-        live = self.live_stack
-
-        def load(ck: Checker) -> int:
-            reg = ck.regs[s]
-            if reg[0] == NOT_INIT:
-                raise Reject(EACCES, f"R{s} !read_ok")
-            check(ck, pc, s, reg, off, size, False, d, False, sx)
-            if live.pending:
-                live.commit(ck.frame.instance, pc)
-            ck.same_pointer(pc, reg)
-            return pc + 1
-
-        return load
-
-    def _compile_store(self, pc: int, insn: Insn) -> Step:
-        code, d, s, off, imm = insn
-        if code & 0xE0 != 0x60 or imm:
-            raise Reject(EINVAL, "BPF_STX uses reserved fields")
-        size = _SIZE[code & 0x18]
-        check = access.access
-        live = self.live_stack
-        self.must_read(s)
-        self.must_read(d)
-
-        def store(ck: Checker) -> int:
-            regs = ck.regs
-            if regs[s][0] == NOT_INIT:
-                raise Reject(EACCES, f"R{s} !read_ok")
-            reg = regs[d]
-            if reg[0] == NOT_INIT:
-                raise Reject(EACCES, f"R{d} !read_ok")
-            check(ck, pc, d, reg, off, size, True, s)
-            live.commit(ck.frame.instance, pc)
-            ck.same_pointer(pc, reg)
-            return pc + 1
-
-        return store
-
-    def _compile_store_imm(self, pc: int, insn: Insn) -> Step:
-        code, d, s, off, _ = insn
-        if code & 0xE0 != 0x60 or s:
-            raise Reject(EINVAL, "BPF_ST uses reserved fields")
-        size = _SIZE[code & 0x18]
-        check = access.access
-        live = self.live_stack
-        self.must_read(d)
-
-        def store(ck: Checker) -> int:
-            reg = ck.regs[d]
-            if reg[0] == NOT_INIT:
-                raise Reject(EACCES, f"R{d} !read_ok")
-            check(ck, pc, d, reg, off, size, True, STORE_IMM)
-            live.commit(ck.frame.instance, pc)
-            ck.same_pointer(pc, reg)
-            return pc + 1
-
-        return store
-
-    def _compile_atomic(self, pc: int, insn: Insn) -> Step:
-        from userbpf.verifier import atomic
-
-        return atomic.compile_atomic(self, pc, insn)
-
-    def _compile_lddw(self, pc: int, insn: Insn) -> Step:
-        d, src = insn.dst, insn.src
-        if insn.off:
-            raise Reject(EINVAL, "BPF_LD_IMM64 uses reserved fields")
-        self.must_write(d)
-        high = self.insns[pc + 1].imm
-        reg: Reg
-        if src == 0:
-            reg = known(insn.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
-        elif src == maps.PSEUDO_BTF_ID:
-            reg = self.ksyms[pc]
-            self.facts[pc] = Fact(ptr=PtrKind.BTF)
-        elif src == maps.PSEUDO_FUNC:
-            number = self.cfg.subprog_of[pc + insn.imm + 1]
-            if self.prog_btf is None:
-                raise Reject(EINVAL, "missing btf func_info")
-            if self.prog_btf.funcs[number].linkage != btf_info.STATIC:
-                raise Reject(EINVAL, "callback function not static")
-            self.facts[pc] = Fact(subprog=number)
-            self.subprogs[number].callback = True
-            reg = (FUNC, ZERO, 0, 0, number)
-        elif src in (maps.PSEUDO_MAP_FD, maps.PSEUDO_MAP_IDX):
-            use = self.lddw_maps[pc]
-            self.facts[pc] = Fact(map=use.index)
-            reg = (MAP_PTR, ZERO, 0, 0, (use, 0))
-        else:
-            use = self.lddw_maps[pc]
-            off = high & 0xFFFFFFFF
-            self.facts[pc] = Fact(map=use.index, off=off)
-            if use.shape.map_type == MapType.ARENA:
-                self.facts[pc] = Fact(ptr=PtrKind.ARENA, map=use.index, off=off)
-                reg = UNKNOWN_REG  # an address of user space
-            else:
-                reg = (MAP_VALUE, ZERO, 0, off, (use, 0))
-
-        def load(ck: Checker) -> int:
-            ck.regs[d] = reg
-            return pc + 2
-
-        return load
-
-    def _compile_jump(self, pc: int, insn: Insn) -> Step:
-        code = insn.code
-        if code == CALL:
-            self_step = calls.compile_call(self, pc, insn)
-            return self._counted(self_step)
-        if code == EXIT:
-            if insn.dst or insn.src or insn.imm:
-                raise Reject(EINVAL, "BPF_EXIT uses reserved fields")
-            return self._counted(calls.exit_step(pc))
-        if code in (JA, JA32):
-            wide = code == JA32
-            if insn.dst or insn.src or (insn.off if wide else insn.imm):
-                raise Reject(EINVAL, "BPF_JA uses reserved fields")
-            target = pc + 1 + (insn.imm if wide else insn.off)
-
-            def go(ck: Checker) -> int:
-                return target
-
-            return self._counted(go)
-        return self._counted(jump.compile_jump(self, pc, insn))
-
-    def _counted(self, step: Step) -> Step:
-        def counted(ck: Checker) -> int:
-            ck.jumps_processed += 1
-            return step(ck)
-
-        return counted
+    # --- steps ------------------------------------------------------------------------------------------------------------
+    def compile(self, pc: int) -> Step:
+        return compile_insn(self, pc)
 
     def must_read(self, regno: int) -> None:
         """For compilation: the register exists and is initialised (what comes after on this first visit may rely on it)."""
@@ -738,71 +570,8 @@ class Checker:
         if self.line_of:
             results.print_line_info(self, pc)
 
-    def _scratch_marks(self) -> list[int]:
-        """Registers that each instruction names: those the log shows behind it."""
-        out = []
-        for insn in self.insns:
-            cls = insn.code & 7
-            mask = 0
-            if cls in (4, 7, 5, 6) and insn.code not in (CALL, EXIT, JA, JA32, 0xE5):
-                mask = 1 << insn.dst | (1 << insn.src if insn.code & 8 else 0)
-                if insn.code & 0xF0 == 0xD0 and cls in (4, 7):
-                    mask = 1 << insn.dst
-            elif cls in (1, 3):
-                mask = 1 << insn.dst | 1 << insn.src
-                if insn.code & 0xE0 == 0xC0 and insn.imm == 0xF1:
-                    mask |= 1
-            elif cls == 2 or insn.code == LDDW:
-                mask = 1 << insn.dst
-            elif cls == 0:
-                mask = 0b1000001 | (1 << insn.src if insn.code & 0xE0 == 0x40 else 0)
-            elif insn.code == CALL:
-                mask = 1
-            out.append(mask)
-        return out
-
-
-_SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
-
-
-def context_argument(frame: Frame) -> None:
-    """R1 is the context."""
-    frame.regs[1] = CTX_REG
-
-
-class _Uncollected:
-    """No cyclic garbage collection meanwhile, in any thread.
-
-    States are tuples and lists by the ten thousand and hold no cycles: the collector finds nothing and takes a quarter
-    of the time, going over them again and again.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._was_on = False
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._was_on = gc.isenabled()
-                gc.disable()
-            self._inside += 1
-
-    def __exit__(self, *args: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside and self._was_on:
-                gc.enable()
-
-
-uncollected = _Uncollected()
-
 
 def verify(req: VerifyRequest) -> VerifiedProg:
     """Check a program: a `VerifiedProg`, or raises `Rejected` with Linux's errno and log."""
     with uncollected:
         return Checker(req).run()
-
-
-__all__ = ["UNINIT", "UNKNOWN_REG", "Checker", "MapUse", "Sequence", "context_argument", "scalar", "verify"]

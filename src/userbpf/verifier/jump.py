@@ -46,9 +46,8 @@ from userbpf.verifier.widen import previous, widen
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
-    from userbpf.verifier.check import Checker
+    from userbpf.verifier.check import Checker, Step
 
-Step = Callable[["Checker"], int]
 
 JEQ: Final = 0x10
 JGT: Final = 0x20

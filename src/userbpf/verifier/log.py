@@ -9,9 +9,11 @@ nothing else was logged in between; else they get a line of their own. `insn` an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from userbpf.isa.insn import Insn
+from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW
 from userbpf.verifier.domain import bounds_text, number_text, s64
 from userbpf.verifier.regs import (
     ADD_CONST,
@@ -290,3 +292,27 @@ def regs_list(mask: int) -> str:
 
 def slots_list(mask: int) -> str:
     return ",".join(str(-(i + 1) * 8) for i in range(64) if mask >> i & 1)
+
+
+def shown_regs(insns: Sequence[Insn]) -> list[int]:
+    """Registers that each instruction names, as a mask: those the log shows behind it."""
+    out = []
+    for insn in insns:
+        cls = insn.code & 7
+        mask = 0
+        if cls in (4, 7, 5, 6) and insn.code not in (CALL, EXIT, JA, JA32, 0xE5):
+            mask = 1 << insn.dst | (1 << insn.src if insn.code & 8 else 0)
+            if insn.code & 0xF0 == 0xD0 and cls in (4, 7):
+                mask = 1 << insn.dst
+        elif cls in (1, 3):
+            mask = 1 << insn.dst | 1 << insn.src
+            if insn.code & 0xE0 == 0xC0 and insn.imm == 0xF1:
+                mask |= 1
+        elif cls == 2 or insn.code == LDDW:
+            mask = 1 << insn.dst
+        elif cls == 0:
+            mask = 0b1000001 | (1 << insn.src if insn.code & 0xE0 == 0x40 else 0)
+        elif insn.code == CALL:
+            mask = 1
+        out.append(mask)
+    return out

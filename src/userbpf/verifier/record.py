@@ -15,7 +15,8 @@ from userbpf.isa.insn import Insn
 from userbpf.isa.opcodes import BPF_PSEUDO_CALL
 from userbpf.verifier.api import Rejected, VerifyRequest
 from userbpf.verifier.calls import helper_name
-from userbpf.verifier.check import Checker, Step, uncollected
+from userbpf.verifier.check import Checker, Step
+from userbpf.verifier.collector import uncollected
 from userbpf.verifier.regs import Reg, Slot
 from userbpf.verifier.state import Frame, Ref, State
 
@@ -95,10 +96,10 @@ class Recorder(Checker):
         if self.kept is not None and len(self.kept) < MAX_KEPT:
             self.kept.append(self.visit)
 
-    def _compile(self, pc: int) -> Step:
+    def compile(self, pc: int) -> Step:
         self.remember(pc)  # what compilation refuses is refused at this visit
         try:
-            step = super()._compile(pc)
+            step = super().compile(pc)
         finally:
             remembered = self.visit
         first = True
