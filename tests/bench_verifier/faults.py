@@ -99,8 +99,8 @@ FAULTS: Final = [
     Fault("branch predicted the wrong way", "jump", "compile_jump.step", "return target if pred else pc + 1", "return pc + 1 if pred else target", "case:loop-forever"),
     Fault("fork forgets one value", "alu", "fork", "other = ck.push(pc, pc)", "other = ck.st.copy()", "case:sign-mask"),
     # -- arithmetic
-    Fault("sign extension as zero extension", "alu", "_compile_mov.partial", "sext(val, off, is64) if off else", "cast(val, off // 8) if off else", "log:socket_filter-5010"),
-    Fault("byte swap as cut", "alu", "_swapped", "bswap(v, size)", "cast(v, size)", "log:socket_filter-5002"),
+    Fault("sign extension as zero extension", "alu", "_compile_mov.partial", "sext(val, off, is64) if off else", "to_le(val, off // 8) if off else", "log:socket_filter-5010"),
+    Fault("byte swap as cut", "alu", "_swapped", "bswap(v, size)", "to_le(v, size)", "log:socket_filter-5002"),
     Fault("pointer moved to the other side", "alu", "pointer_math", "new = _add(ck, ptr, amount)", "new = _sub(ck, ptr, amount)", "case:stack-variable-out"),
     Fault("pointer plus an unbounded number", "alu", "_sane", "if val.smin == S64_MIN:", "if False:", "case:pointer-unbounded"),
     Fault("pointer arithmetic in 32 bits", "alu", "pointer_math", "if not is64:", "if False:", "case:pointer-32"),

@@ -6,7 +6,9 @@ As the function object stays the same, everybody who imported it has the wrong o
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
+import dis
 import importlib
 import inspect
 import textwrap
@@ -44,6 +46,12 @@ def forget() -> None:
         memo.clear()
 
 
+def _globals(code: types.CodeType) -> set[str]:
+    """The global names that code reads, in functions inside of it, too."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    return names.union(*(_globals(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
 @contextlib.contextmanager
 def injected(module: str, function: str, old: str, new: str) -> Iterator[None]:
     """With `old` replaced by `new` in `function` of `userbpf.verifier.<module>`; a path may lead into a closure."""
@@ -67,6 +75,9 @@ def injected(module: str, function: str, old: str, new: str) -> Iterator[None]:
     text = textwrap.dedent("".join(before) + inner.replace(old, new) + "".join(after))
     code = compile("from __future__ import annotations\n" + text, f"{name} with a fault", "exec", dont_inherit=True)
     wrong = next(c for c in code.co_consts if isinstance(c, types.CodeType))
+    unknown = _globals(wrong) - vars(builtins).keys() - target.__globals__.keys()
+    if unknown:  # to be noticed for that would prove nothing
+        raise Gone(f"{name} has no {', '.join(sorted(unknown))}")
     right = target.__code__
     forget()
     target.__code__ = wrong

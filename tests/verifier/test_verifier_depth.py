@@ -1,8 +1,5 @@
 # ruff: noqa: E501
-"""What counts of the stack: the frames of chains of calls, spills around calls that clobber only r0, tail calls.
-
-Each answer (errno, last message, the log's "stack depth") is that of Linux 6.18.44 on x86-64.
-"""
+"""What counts of the stack: the cases of `depth_cases`, older releases, objects with tail calls."""
 
 from __future__ import annotations
 
@@ -12,97 +9,19 @@ from typing import Final
 
 import pytest
 
-from bench_verifier import linux
+from bpfcalls import calls_of
 from userbpf.abi.enums import ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.asm import assemble
-from userbpf.isa.insn import encode
 from userbpf.loader import Object
 from userbpf.verifier import Rejected, VerifyRequest, verify
-
-FILTER, KPROBE, TC, TRACEPOINT, XDP = (int(t) for t in (1, 2, 3, 5, 6))
-CPU: Final = "call bpf_get_smp_processor_id\n"
-END: Final = "r0 = 0\nexit\n"
-VALUES: Final = "r1 = 1\nr2 = 2\n"
-
-
-def around(*pairs: tuple[int, int], call: str = CPU) -> str:
-    """Spills of (register, offset), a call, and the fills in the opposite order."""
-    spills = "".join(f"*(u64 *)(r10 -{off}) = r{reg}\n" for reg, off in pairs)
-    return spills + call + "".join(f"r{reg} = *(u64 *)(r10 -{off})\n" for reg, off in reversed(pairs))
-
-
-def chain(*depths: int) -> str:
-    """Functions that use so much stack, each calling the next."""
-    last = len(depths) - 1
-    parts = []
-    for n, depth in enumerate(depths):
-        label = f"f{n}: " if n else ""
-        call = f"call f{n + 1}\n" if n < last else ""
-        parts.append(f"{label}*(u64 *)(r10 -{depth}) = 0\n{call}{END}")
-    return "".join(parts)
-
-
-TOO_LARGE: Final = "combined stack size of {} calls is {}. Too large"
-# (name, program type, text, errno, message, stack depth)
-CASES: Final = [
-    ("pair", XDP, VALUES + around((1, 8)) + END, 0, "", "0"),
-    ("two pairs", XDP, VALUES + around((2, 8), (1, 16)) + END, 0, "", "0"),
-    ("innermost is not lowest", XDP, VALUES + around((1, 16), (2, 8)) + END, 0, "", "16"),
-    ("other function behind the name", FILTER, VALUES + around((1, 8)) + END, 0, "", "8"),
-    ("clobbering call", XDP, VALUES + around((1, 8), call="call bpf_get_prandom_u32\n") + END, 0, "", "8"),
-    ("kept register", XDP, "r6 = 1\n" + around((6, 8)) + END, 0, "", "8"),
-    ("slot in use otherwise", XDP, VALUES + around((1, 8)) + "r3 = *(u64 *)(r10 -8)\n" + END, 0, "", "8"),
-    ("slot above in use", XDP, VALUES + "*(u32 *)(r10 -8) = r1\n" + around((1, 16)) + END, 0, "", "8"),
-    ("fewer pairs at another call", XDP, VALUES + around((2, 8), (1, 16)) + around((1, 16)) + END, 0, "", "8"),
-    ("read by a helper", XDP, f"{VALUES}{around((1, 8))}r1 = r10\nr1 += -8\nr2 = 8\nr3 = r1\nr4 = 8\nr5 = 0\ncall bpf_csum_diff\n{END}",
-     0, "", "0"),
-    ("filled by a helper", KPROBE, f"r1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\nr4 = 0\ncall bpf_get_current_comm\n{VALUES}{around((1, 8))}{END}", 0, "", "8"),
-    ("written by a callee", XDP,
-     f"{VALUES}{around((1, 16))}r1 = r10\nr1 += -16\ncall f\n{END}f: *(u64 *)(r1 +0) = 7\n{END}", 0, "", "16+0"),
-    ("written by a callee above", XDP,
-     f"{VALUES}{around((1, 16))}r1 = r10\nr1 += -8\ncall f\n{END}f: *(u64 *)(r1 +0) = 7\n{END}", 0, "", "8+0"),
-    ("full frame and pair", XDP, f"*(u64 *)(r10 -512) = 0\nr1 = 1\ncall f\n{END}f: {around((1, 8))}{END}", 0, "", "512+0"),
-    ("full frame and slot", XDP, f"*(u64 *)(r10 -512) = 0\nr1 = 1\ncall f\n{END}f: *(u64 *)(r10 -8) = r1\n{END}",
-     13, TOO_LARGE.format(2, 528), "512+8"),
-    ("refused on the way", XDP, VALUES + around((1, 8)) + "r0 = r2\nexit\n", 13, "R2 !read_ok", "8"),
-    ("too large without the pairs", XDP,
-     f"*(u64 *)(r10 -512) = 0\nr1 = 1\ncall f\n{END}f: *(u64 *)(r10 -8) = 0\n{around((1, 16))}{END}",
-     13, TOO_LARGE.format(2, 528), "512+8"),
-    ("may_goto", XDP, f"*(u64 *)(r10 -8) = 0\nr0 = 0\nmay_goto +1\nr0 = 1\n{END}", 0, "", "24"),
-    ("function that is never called", XDP, f"r0 = 0\nif r0 == 0 goto out\ncall f\nout: exit\nf: {END}", 0, "", "0"),
-    ("tracepoint", TRACEPOINT, chain(512, 512, 40, 512), 0, "", "512+512+40+512"),
-    ("kprobe", KPROBE, chain(*[72] * 8), 0, "", "+".join(["72"] * 8)),
-    ("xdp", XDP, chain(*[72] * 8), 13, TOO_LARGE.format(7, 560), "+".join(["72"] * 8)),
-]  # fmt: skip
-BY_NAME = pytest.mark.parametrize(
-    ("name", "prog_type", "text", "errno", "message", "depth"), CASES, ids=[c[0] for c in CASES]
-)
-
-
-def told(log: str, errno: int) -> tuple[str, str | None]:
-    lines = [line for line in log.splitlines() if line.strip()]
-    last = [line for line in lines if not line.startswith(("processed ", "verification time", "stack depth "))]
-    depth = re.search(r"^stack depth (\S+)", log, re.M)
-    return last[-1] if errno else "", depth[1] if depth else None
+from verifier.depth_cases import BEHIND, BY_NAME, END, TOO_LARGE, VALUES, around, asked, chain
+from verifier.objects_rig import Scene
 
 
 @BY_NAME
-def test_depth(name: str, prog_type: int, text: str, errno: int, message: str, depth: str | None) -> None:
-    try:
-        log, err = verify(VerifyRequest(assemble(text), ProgType(prog_type), log_level=5)).log, 0
-    except Rejected as refusal:
-        log, err = refusal.log, refusal.errno or 0
-    assert (err, *told(log, err)) == (errno, message, depth)
-
-
-@BY_NAME
-def test_linux_says_so(name: str, prog_type: int, text: str, errno: int, message: str, depth: str | None) -> None:
-    reason = linux.available()
-    if reason is not None:
-        pytest.skip(reason)
-    answer = linux.Oracle().load(encode(assemble(text)), prog_type, 5)
-    assert (answer.err, *told(answer.log, answer.err)) == (errno, message, depth)
+def test_depth(prog_type: int, text: str, errno: int, said: str, depth: str) -> None:
+    assert asked(Scene(calls_of("user")), prog_type, text) == (errno, said, depth)
 
 
 def test_frames_keep_their_spills() -> None:
@@ -139,7 +58,6 @@ PROG("kprobe", traced, 504, traced_leaf)
 SEC("tc") int main_itself(void *c) { USE(304); bpf_tail_call(c, &tc_programs, 1); return 1; }
 SEC("kprobe") int traced_itself(void *c) { USE(256); int r = plain(c); bpf_tail_call(c, &kprobe_programs, 1); return r; }
 """
-BEHIND: Final = "tail_calls are not allowed when call stack of previous frames is {} bytes. Too large"
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,9 @@ from userbpf.verifier.domain import (
     AND,
     DIV,
     MOD,
-    MUL,
     NEG,
     OR,
     S64_MIN,
-    SDIV,
-    SMOD,
     SUB,
     U32,
     U64,
@@ -34,7 +31,6 @@ from userbpf.verifier.domain import (
     alu,
     alu_reports,
     bswap,
-    cast,
     const,
     mov32,
     s64,
@@ -55,7 +51,6 @@ from userbpf.verifier.regs import (
     DYNPTR,
     FLOW_KEYS,
     FUNC,
-    ID_MASK,
     MAP_KEY,
     MAP_PTR,
     MAP_VALUE,
@@ -480,6 +475,3 @@ def _sub(ck: Checker, ptr: Reg, amount: Val) -> Reg:
     if kind in (PACKET, PACKET_META):
         return (kind, val, ck.new_id(), off, 0 if smin < 0 else extra)
     return (kind, val, rid, off, extra)
-
-
-__all__ = ["ID_MASK", "MUL", "SDIV", "SMOD", "cast", "compile_alu", "pointer_math"]

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import AttachType, HelperId, ProgType
 from userbpf.btf import Array, Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Struct, Type, Typedef, Void
-from userbpf.errors import BtfError
 from userbpf.spec import hooks
 from userbpf.spec.btf_rules import ITERATOR_ONLY, ITERATORS, RAW_TP_NULL, STRUCT_OPS, StructOps
 from userbpf.spec.limits import MAX_BPF_FUNC_ARGS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.api import TargetProg, VerifyRequest
@@ -397,6 +396,3 @@ def _traced(req: VerifyRequest, t: Type) -> None:
 def _not_nested(req: VerifyRequest, prog: TargetProg) -> None:
     if prog.prog_type == req.prog_type:
         raise Reject(EINVAL, "Cannot recursively attach")
-
-
-__all__ = ["EACCES", "BtfError", "Target", "check", "kind_text", "may_sleep"]

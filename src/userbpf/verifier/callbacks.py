@@ -22,7 +22,6 @@ from userbpf.verifier.regs import (
     CTX,
     DYNPTR,
     MAP_KEY,
-    MAP_PTR,
     MAP_VALUE,
     MAYBE_NULL,
     MEM,
@@ -32,7 +31,6 @@ from userbpf.verifier.regs import (
     UNKNOWN_REG,
     ZERO,
     Reg,
-    type_name,
 )
 from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
 from userbpf.verifier.state import Frame
@@ -350,6 +348,3 @@ def mark_slot_precise(ck: Checker, frame: Frame, index: int) -> None:
     wanted = precision.Wanted(len(ck.st.frames) - 1)
     wanted.slots[frame.frameno] = 1 << index
     precision.trace(ck, ck.st, wanted, ck.pc)
-
-
-__all__ = ["MAP_PTR", "call", "call_global", "constant_string", "leave", "type_name"]

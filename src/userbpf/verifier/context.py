@@ -10,7 +10,6 @@ from userbpf.spec.profiles import Profile
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import btfptr
 from userbpf.verifier.btfwalk import struct_named
-from userbpf.verifier.domain import UNKNOWN
 from userbpf.verifier.regs import (
     FLOW_KEYS,
     MAYBE_NULL,
@@ -104,6 +103,3 @@ def sock_readable(kind: int, off: int, size: int) -> bool:
     if found is None:
         found = _sock_known[key] = find(POINTEE[_SOCK_NAME[kind]], off, size) is not None
     return found
-
-
-__all__ = ["UNKNOWN", "CtxRules", "sock_readable"]

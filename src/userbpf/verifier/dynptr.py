@@ -22,7 +22,6 @@ from userbpf.verifier.regs import (
     MEM,
     ST_DYNPTR,
     STACK,
-    UNKNOWN_REG,
     ZERO,
     Reg,
     Slot,
@@ -254,6 +253,3 @@ def same_kind(old: Reg | None, cur: Reg | None) -> bool:
 
 def is_slot(slot: Slot) -> bool:
     return slot[0][7] == ST_DYNPTR
-
-
-__all__ = ["UNKNOWN_REG", "destroy", "expect", "make", "may_release", "release", "slice_of"]

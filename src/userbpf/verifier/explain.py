@@ -258,6 +258,3 @@ def _lost_in_life(case: Case) -> None:
     events = case.events
     gone = next((e for e in reversed(events) if e.kind in ("moved", "released", "clobber")), None)
     case.lose((gone or events[0]).pc)
-
-
-__all__ = ["Case", "Explanation", "Lost", "Place", "Rule", "Step", "explain", "explain_recording", "is_branch", "rule"]

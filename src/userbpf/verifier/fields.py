@@ -389,6 +389,3 @@ def forbid(record: Record, reg: Reg, off: int, size: int, by_helper: bool) -> No
             raise Reject(EACCES, f"{name} access misaligned expected={field.off} off={at}")
         if size != WORD:
             raise Reject(EACCES, f"{name} access size must be BPF_DW")
-
-
-__all__ = ["Field", "KernelNames", "Record", "check_map", "check_structs", "forbid", "of_map", "parse"]

@@ -296,5 +296,3 @@ kfuncs.RESULTS.update(
 )
 for _name in PUSHERS:
     kfuncs.SPECIAL[_name] = put_on
-
-__all__ = ["borrowed", "put_on"]

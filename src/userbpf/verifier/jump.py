@@ -30,7 +30,6 @@ from userbpf.verifier.regs import (
     PACKET,
     PACKET_END,
     PACKET_META,
-    RDONLY,
     SCALAR,
     ST_SPILL,
     STACK,
@@ -459,6 +458,3 @@ def _compile_may_goto(ck: Checker, pc: int, insn: Insn) -> Step:
         return target
 
     return step
-
-
-__all__ = ["RDONLY", "compile_jump", "map_regs", "mark_null", "not_null"]

@@ -29,10 +29,8 @@ from userbpf.verifier.regs import (
     MAP_PTR,
     MAP_VALUE,
     MAYBE_NULL,
-    MEM,
     PERCPU,
     RCU,
-    RDONLY,
     SCALAR,
     SOCK_COMMON,
     SOCKET,
@@ -412,5 +410,3 @@ def _string(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
 
 
 SUFFIXES: Final[dict[str, Callable[[KfuncCall, int, Reg, Param], None]]] = {"__map": _map, "__str": _string}
-
-__all__ = ["MEM", "RDONLY", "SUFFIXES", "check", "memory"]

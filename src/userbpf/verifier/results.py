@@ -10,7 +10,6 @@ from userbpf.spec.progs import PROGS
 from userbpf.verifier import btf_info, callbacks, depth, exceptions
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW
-from userbpf.verifier.domain import bounds_text
 from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
@@ -281,6 +280,3 @@ def verified(ck: Checker, stats: Stats) -> VerifiedProg:
         uses_arena=ck.arena is not None,
         seal=_SEAL,
     )
-
-
-__all__ = ["bounds_text", "check_all"]

@@ -17,7 +17,6 @@ from userbpf.verifier.domain import cast, sext
 from userbpf.verifier.regs import (
     BASE_MASK,
     DYNPTR,
-    EMPTY_SLOT,
     NOT_INIT,
     SCALAR,
     SPILLED,
@@ -393,6 +392,3 @@ def initialised(ck: Checker, regno: int, reg: Reg, off: int, size: int, clobber:
             )
         read |= 1 << index
     ck.live_stack.read(frame.frameno, read)
-
-
-__all__ = ["EMPTY_SLOT", "access", "bounds", "initialised", "load", "store"]

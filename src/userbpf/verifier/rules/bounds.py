@@ -198,21 +198,14 @@ def _constant(case: Case, events: list[Event], total: int, off: int, length: int
 @rule("unbounded", r"R(\d+) (?:unbounded memory access|max value is outside of the allowed memory range)")
 def unbounded(case: Case, m: Match) -> None:
     regno = int(m[1])
-    case.follow(regno)
-    if case.reg(regno)[0] == SCALAR:
-        _size(case, regno)
+    reg = _followed(case, regno)
+    if reg is None:
         return
-    found = case.addend(regno)
-    reg = case.reg(regno)
+    pointer = case.reg(regno)
     case.out.needed = f"the largest number that may be added to R{regno} must be known, and small"
-    shape = reg[4][0].shape if reg[0] & BASE_MASK == MAP_VALUE else None
-    part = part_of(shape, reg[3]) if shape is not None else None
+    part = part_of(pointer[4][0].shape, pointer[3]) if pointer[0] & BASE_MASK == MAP_VALUE else None
     if part is not None:
         case.out.needed += f" ({part.name} has {plural(part.size, 'byte')})"
-    if found is not None:
-        number_reg, visit, reg = found
-        case.life_of(case.path[: case.visit(visit.number) + 1], number_reg)
-        case.out.known += f"; R{number_reg}, added to it at {case.at(visit.pc)}, is {number(reg[1])}"
     case.out.cause = f"the number added may be as large as {number(reg[1]).rpartition(' to ')[2]}"
     tell_lost_bound(case, reg)
     case.out.advice += [
@@ -224,20 +217,29 @@ def unbounded(case: Case, m: Match) -> None:
 @rule("negative", r"R(\d+) min value is (?:negative|outside of the allowed memory range)")
 def negative(case: Case, m: Match) -> None:
     regno = int(m[1])
-    case.follow(regno)
-    if case.reg(regno)[0] == SCALAR:
-        _size(case, regno)
+    reg = _followed(case, regno)
+    if reg is None:
         return
-    found = case.addend(regno)
-    reg = case.reg(regno)
-    if found is not None:
-        number_reg, visit, reg = found
-        case.life_of(case.path[: case.visit(visit.number) + 1], number_reg)
-        case.out.known += f"; R{number_reg}, added to it at {case.at(visit.pc)}, is {number(reg[1])}"
     case.out.needed = f"the smallest number that may be added to R{regno} must be proven not to be negative"
     case.out.cause = "it may be negative"
     tell_lost_bound(case, reg)
     _sign_advice(case, "i")
+
+
+def _followed(case: Case, regno: int) -> Reg | None:
+    """The number that was added to a pointer, followed to where it came from; None where it is a size, and told already."""
+    case.follow(regno)
+    reg = case.reg(regno)
+    if reg[0] == SCALAR:
+        _size(case, regno)
+        return None
+    found = case.addend(regno)
+    if found is None:
+        return reg
+    number_reg, visit, added = found
+    case.life_of(case.path[: case.visit(visit.number) + 1], number_reg)
+    case.out.known += f"; R{number_reg}, added to it at {case.at(visit.pc)}, is {number(added[1])}"
+    return added
 
 
 def _size(case: Case, regno: int) -> None:
