@@ -231,7 +231,7 @@ FAULTS: Final = [
     Fault("helpers under a lock", "locks", "no_helper", "number != HelperId.spin_unlock and", "False and", "object:locks-double"),
     Fault("lock not at its place", "locks", "where", "if off != field.off:", "if False:", "object:locks-wrong_off"),
     Fault("lock touched directly", "check", "Checker.check_special_fields", "if use.fields is not None:", "if False:", "object:kptr-st_kptr4"),
-    Fault("lock's lookups not told apart", "calls", "map_value_found", "reg[2] if locks.in_value(use) else 0", "0", "object:locks-lock_ok"),
+    Fault("lock's lookups not told apart", "jump", "map_value_found", "reg[2] if locks.in_value(use) else 0", "0", "object:locks-lock_ok"),
     Fault("RCU pointers outlive the section", "sections", "enter_or_leave", "change_all(ck, _unprotected)", "pass", "object:kfuncs2-task_iter_rcu_early"),
     Fault("RCU section left open", "references", "leak", "if ck.st.locks.rcu:", "if False:", "object:kfuncs-rcu_nounlock"),
     Fault("sleeping function inside of a section", "sections", "enter_or_leave", "elif sleeps:", "elif False:", "object:faults-sleep_in_a_section"),

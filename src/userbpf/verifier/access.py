@@ -251,7 +251,7 @@ def _map_value(
         _no_leak(ck, value, "map")
     map_permission(use, reg[3] + reg[1].value + off if not reg[1].mask else reg[3] + off, size, write)
     region(ck, regno, reg, reg[3] + off, size, use.shape.value_size, False)
-    ck.check_special_fields(use, regno, reg, off, size, False)
+    ck.check_special_fields(use, reg, off, size, False)
     val = reg[1]
     at = None if val.mask else reg[3] + val.value + off
     ck.fact_access(pc, PtrKind.MAP_VALUE, use, at)
@@ -374,11 +374,6 @@ def buffer(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str) ->
         raise Reject(EACCES, f"R{regno} invalid {what} buffer access: off={off}, size={size}")
     if reg[1].mask or reg[1].value:
         raise Reject(EACCES, f"R{regno} invalid variable buffer offset: off={off}, var_off={tnum_text(reg[1])}")
-
-
-def known_offset(reg: Reg) -> int | None:
-    """The whole offset of a pointer, where it is constant."""
-    return None if reg[1].mask else reg[3] + reg[1].value
 
 
 def align_argument(reg: Reg, size: int) -> None:

@@ -258,7 +258,7 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                 report(ck, kind, is64, val, src)
             rid = reg[2]
             if rid and linear and (is64 or val.umax <= U32):
-                new = _linked(new, rid, reg[3], delta, is64)
+                new = _linked(new, rid, delta, is64)
             regs[d] = new
             return pc + 1
         if reg[0] == NOT_INIT:
@@ -305,7 +305,7 @@ def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:
         ck.contradiction(text)
 
 
-def _linked(new: Reg, rid: int, off: int, delta: int, is64: bool) -> Reg:
+def _linked(new: Reg, rid: int, delta: int, is64: bool) -> Reg:
     """A constant was added to a linked scalar: it stays linked at a distance, once."""
     if rid & ADD_CONST or not -(1 << 31) <= delta < 1 << 31:
         return new
@@ -337,7 +337,7 @@ def _binary_reg(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
                     else:
                         amount = _low_const(src[1]) if dst[1].umax <= U32 else None
                     if amount is not None and -(1 << 31) <= amount < 1 << 31:
-                        new = _linked(new, dst[2], dst[3], amount if op == ADD else -amount, is64)
+                        new = _linked(new, dst[2], amount if op == ADD else -amount, is64)
                 regs[d] = new
                 return pc + 1
             if src[0] == ARENA:
@@ -403,7 +403,7 @@ def pointer_math(
             raise Reject(EACCES, f"R{d} pointer arithmetic on {type_name(kind)} prohibited")
     elif base not in _MOVABLE or (base == FLOW_KEYS and amount.mask):
         raise Reject(EACCES, f"R{d} pointer arithmetic on {type_name(kind)} prohibited")
-    _sane(amount.mask == 0, amount, distance, kind)
+    _sane(amount, distance, kind)
     if op == ADD:
         new = _add(ck, ptr, amount)
     elif op == SUB:
@@ -416,7 +416,7 @@ def pointer_math(
         raise Reject(EACCES, f"R{d} bitwise operator {_OPS[op]} on pointer prohibited")
     else:
         raise Reject(EACCES, f"R{d} pointer arithmetic with {_OPS[op]} operator prohibited")
-    _sane(False, new[1], new[3], kind, moved=True)
+    _sane(new[1], new[3], kind)
     if swapped and ck.mirror:
         if kind == STACK:
             return (kind, new[1], new[2], new[3], 0)
@@ -425,11 +425,10 @@ def pointer_math(
     return new
 
 
-def _sane(is_known: bool, val: Val, off: int, kind: int, moved: bool = False) -> None:
+def _sane(val: Val, off: int, kind: int) -> None:
     """Offsets stay far from overflow."""
     name = type_name(kind)
-    fixed = val.mask == 0
-    if fixed:
+    if not val.mask:
         value = s64(val.value)
         if not -BPF_MAX_VAR_OFF < value < BPF_MAX_VAR_OFF:
             raise Reject(EINVAL, f"math between {name} pointer and {value} is not allowed")

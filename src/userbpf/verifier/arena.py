@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.maps import MapUse
 
 TO_PROGRAM: Final = 1  # imm: address space 1 (user space's view) to 0
-TO_USER: Final = 1 << 16
 
 
 def associate(ck: Checker, use: MapUse) -> None:

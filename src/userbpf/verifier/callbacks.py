@@ -137,7 +137,7 @@ def push(ck: Checker, pc: int, number: int, setup: Callable[[Frame], None]) -> N
     ck.frame.callback_depth = 0
 
 
-def leave(ck: Checker, pc: int) -> int:
+def leave(ck: Checker) -> int:
     """A callback returns: back to the call itself."""
     st = ck.st
     callee, caller = st.frames[-1], st.frames[-2]

@@ -7,27 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.enums import HelperId, MapType
+from userbpf.abi.enums import HelperId
 from userbpf.spec.helpers import HELPERS, HelperRow
 from userbpf.spec.progs import PROGS
-from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, sections, timers
+from userbpf.verifier import access, attach, callbacks, kfuncs, locks, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.cfg import CALL, PSEUDO_CALL, PSEUDO_KFUNC
 from userbpf.verifier.helper_call import Call
 from userbpf.verifier.log import picture
-from userbpf.verifier.maps import MapUse
 from userbpf.verifier.references import clear_packet_pointers, leak
 from userbpf.verifier.regs import (
     CTX,
-    MAP_PTR,
-    MAP_VALUE,
     NOT_INIT,
-    SOCKET,
     STACK,
     UNINIT,
     UNKNOWN_REG,
-    XDP_SOCK,
-    ZERO,
     Reg,
     known,
 )
@@ -198,20 +192,6 @@ def _spread(ck: Checker, helpers: frozenset[int], flag: str) -> set[int]:
     return found
 
 
-def map_value_found(reg: Reg) -> Reg:
-    """A looked up value that is not null: what the map holds."""
-    use: MapUse = reg[4][0]
-    kind = use.shape.map_type
-    if use.inner is not None:
-        return (MAP_PTR, ZERO, 0, 0, timers.inner_map(use.inner, reg[2]))
-    # a socket keeps the map that it came from: paths that got theirs elsewhere are not the same, as in Linux
-    if kind == MapType.XSKMAP:
-        return (XDP_SOCK, ZERO, 0, 0, reg[4])
-    if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
-        return (SOCKET, ZERO, 0, 0, reg[4])
-    return (MAP_VALUE, reg[1], reg[2] if locks.in_value(use) else 0, reg[3], reg[4])
-
-
 def leave_early(ck: Checker, pc: int, result: Reg, moves_packet: bool = False) -> int:
     """A subprogram may return to its caller here, with `result` in R0, or go on: the way on is taken up later."""
     ck.push(pc + 1, pc)
@@ -235,7 +215,7 @@ def tail_called(ck: Checker, pc: int) -> int:
 
 
 def call_subprog(ck: Checker, pc: int, number: int) -> int:
-    if ck.is_global(number):
+    if number in ck.globals:
         return callbacks.call_global(ck, pc, number)
     callbacks.check_arguments(ck, number)
     if ck.live_stack.pending:  # a dynptr was looked at
@@ -285,7 +265,7 @@ def _return(ck: Checker, pc: int) -> int:
     if result[0] == STACK:
         raise Reject(EINVAL, "cannot return stack pointer to the caller")
     if callee.in_callback:
-        return callbacks.leave(ck, pc)
+        return callbacks.leave(ck)
     ck.live_stack.update(callee.instance)
     caller.regs[0] = result
     if ck.log.on:

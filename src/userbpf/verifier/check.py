@@ -57,7 +57,6 @@ from userbpf.verifier.state import Frame, Hist, State
 
 F_STRICT_ALIGNMENT: Final = 1 << 0
 F_ANY_ALIGNMENT: Final = 1 << 1
-F_TEST_RND_HI32: Final = 1 << 2
 F_TEST_STATE_FREQ: Final = 1 << 3
 F_SLEEPABLE: Final = 1 << 4
 F_TEST_REG_INVARIANTS: Final = 1 << 7
@@ -493,16 +492,10 @@ class Checker:
         return self._kernel_btf
 
     # --- what others ask ----------------------------------------------------------------------------------------------------
-    def is_global(self, number: int) -> bool:
-        return number in self.globals
-
     def packet_writable(self) -> bool:
         return calls.packet_writable(self)
 
-    def map_value_found(self, reg: Reg) -> Reg:
-        return calls.map_value_found(reg)
-
-    def check_special_fields(self, use: MapUse, regno: int, reg: Reg, off: int, size: int, by_helper: bool) -> None:
+    def check_special_fields(self, use: MapUse, reg: Reg, off: int, size: int, by_helper: bool) -> None:
         """Locks, timers and kernel pointers inside a value may not be touched directly."""
         if use.fields is not None:
             fields.forbid(use.fields, reg, off, size, by_helper)
@@ -536,7 +529,7 @@ class Checker:
                 fact.ptr, fact.map, fact.off = kind, index, off
             return
         if fact.ptr is not kind:
-            results.mix(self, pc, fact, kind)
+            results.mix(fact, kind)
         if fact.map != index:
             fact.map = None
             fact.off = None

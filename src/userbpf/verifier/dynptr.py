@@ -24,7 +24,6 @@ from userbpf.verifier.regs import (
     STACK,
     ZERO,
     Reg,
-    Slot,
     ref_of,
 )
 from userbpf.verifier.reject import EINVAL, Reject
@@ -249,7 +248,3 @@ def same_kind(old: Reg | None, cur: Reg | None) -> bool:
         return False
     a, b = old[4], cur[4]
     return isinstance(a, Dyn) and isinstance(b, Dyn) and a.kind == b.kind and a.first == b.first
-
-
-def is_slot(slot: Slot) -> bool:
-    return slot[0][7] == ST_DYNPTR

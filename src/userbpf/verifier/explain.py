@@ -154,7 +154,7 @@ class Case:
         """Index of a visit on the path."""
         return next((i for i, v in enumerate(self.path) if v.number == number), len(self.path) - 1)
 
-    def addend(self, number: int) -> tuple[int, Visit, Reg] | None:
+    def addend(self) -> tuple[int, Visit, Reg] | None:
         """The number that was last added to a pointer: its register, the visit of the addition, its value then."""
         for event in reversed(self.events):
             insn = self.rec.insns[event.pc]

@@ -293,7 +293,7 @@ class Call:
         elif kind == MAP_VALUE:
             access.map_permission(reg[4][0], reg[3], size, write)
             access.region(ck, number, reg, reg[3], size, reg[4][0].shape.value_size, zero_ok)
-            ck.check_special_fields(reg[4][0], number, reg, 0, size, True)
+            ck.check_special_fields(reg[4][0], reg, 0, size, True)
         elif base == MEM:
             if kind & RDONLY and write:
                 raise Reject(EACCES, f"R{number} cannot write into {type_name(kind)}")
@@ -517,7 +517,7 @@ class Call:
     # --- one kind of argument each ---------------------------------------------------------------------------------------
     def arg_map(self, number: int, reg: Reg, arg: Arg) -> None:
         if self.row.id == _H.timer_init:
-            timers.same_map(self, number, reg)
+            timers.same_map(self, reg)
         self.map = reg[4][0]
         self.map_uid = timers.uid(reg)
 

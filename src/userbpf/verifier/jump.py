@@ -10,9 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.enums import MapType
 from userbpf.spec.limits import MAX_PACKET_OFF
-from userbpf.verifier import btfptr
-from userbpf.verifier.domain import ADD, U32, U64, Val, alu, branch, branch_reports, branch_self, const, self_reports
+from userbpf.verifier import btfptr, locks, timers
+from userbpf.verifier.domain import (
+    ADD,
+    JEQ,
+    JGE,
+    JGT,
+    JLE,
+    JLT,
+    JNE,
+    U32,
+    U64,
+    Val,
+    alu,
+    branch,
+    branch_reports,
+    branch_self,
+    const,
+    self_reports,
+)
 from userbpf.verifier.regs import (
     ADD_CONST,
     ADD_CONST32,
@@ -22,6 +40,7 @@ from userbpf.verifier.regs import (
     BEYOND_PKT_END,
     BTF_ID,
     ID_MASK,
+    MAP_PTR,
     MAP_VALUE,
     MAYBE_NULL,
     MEM,
@@ -31,9 +50,11 @@ from userbpf.verifier.regs import (
     PACKET_END,
     PACKET_META,
     SCALAR,
+    SOCKET,
     ST_SPILL,
     STACK,
     UNTRUSTED,
+    XDP_SOCK,
     ZERO,
     ZERO_REG,
     Reg,
@@ -46,14 +67,8 @@ from userbpf.verifier.widen import previous, widen
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
     from userbpf.verifier.check import Checker, Step
+    from userbpf.verifier.maps import MapUse
 
-
-JEQ: Final = 0x10
-JGT: Final = 0x20
-JGE: Final = 0x30
-JNE: Final = 0x50
-JLT: Final = 0xA0
-JLE: Final = 0xB0
 MAX_LINKED: Final = 6
 
 
@@ -282,11 +297,25 @@ def mark_null(ck: Checker, st: State, ptr: Reg, is_null: bool) -> None:
     map_regs(st, change)
 
 
+def map_value_found(reg: Reg) -> Reg:
+    """A looked up value that is not null: what the map holds."""
+    use: MapUse = reg[4][0]
+    kind = use.shape.map_type
+    if use.inner is not None:
+        return (MAP_PTR, ZERO, 0, 0, timers.inner_map(use.inner, reg[2]))
+    # a socket keeps the map that it came from: paths that got theirs elsewhere are not the same, as in Linux
+    if kind == MapType.XSKMAP:
+        return (XDP_SOCK, ZERO, 0, 0, reg[4])
+    if kind in (MapType.SOCKMAP, MapType.SOCKHASH):
+        return (SOCKET, ZERO, 0, 0, reg[4])
+    return (MAP_VALUE, reg[1], reg[2] if locks.in_value(use) else 0, reg[3], reg[4])
+
+
 def not_null(ck: Checker, reg: Reg) -> Reg:
     kind = reg[0] & ~MAYBE_NULL
     base = kind & BASE_MASK
     if base == MAP_VALUE:
-        return ck.map_value_found(reg)
+        return map_value_found(reg)
     if kind & ALLOC and base == BTF_ID:
         from userbpf.verifier import graph
 

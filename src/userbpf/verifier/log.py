@@ -45,8 +45,6 @@ from userbpf.verifier.regs import (
 )
 from userbpf.verifier.state import Frame, Ref
 
-LEVEL1: Final = 1
-LEVEL2: Final = 2
 STATS: Final = 4
 
 # what a state line shows: frame number, registers, slots, references, in callback, in async callback, precise masks
@@ -256,9 +254,6 @@ class Log:
         else:
             entries.append((f"{pc}:", pic))
 
-    def forget_insn(self) -> None:
-        self._insn_end = -1
-
     def insn_text(self, pc: int) -> str:
         text = self.text_cache.get(pc)
         if text is None:
@@ -284,10 +279,6 @@ class Log:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def regs_list(mask: int) -> str:
-    return ",".join(f"r{i}" for i in range(11) if mask >> i & 1)
 
 
 def slots_list(mask: int) -> str:

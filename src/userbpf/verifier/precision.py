@@ -387,7 +387,7 @@ def _back_over_call(ck: Checker, pc: int, later: int, wanted: Wanted) -> None:
     number = wanted.frame
     regs = wanted.regs
     if insn.src == PSEUDO_CALL:
-        if ck.is_global(ck.cfg.subprog_of[pc + insn.imm + 1]):
+        if ck.cfg.subprog_of[pc + insn.imm + 1] in ck.globals:
             regs[number] &= ~1
             if regs[number] & ARGS:
                 raise Reject(EFAULT, f"verifier bug: global subprog unexpected regs {regs[number]:x}")

@@ -63,7 +63,6 @@ LOOSE: Final = 0  # what did not matter may differ
 EXACT: Final = 1  # the same registers
 WITHIN: Final = 2  # loop states whose precision is not complete: all ranges count
 
-MAX_BACKEDGE_ROUNDS: Final = 64
 # registers that name nothing by an id, if their own is 0: one and the same is safe at once
 UNNAMED: Final = frozenset((NOT_INIT, SCALAR, CTX, STACK, MAP_PTR, PACKET, PACKET_META, PACKET_END))
 CALLBACK: Final = 1  # of Cfg.callbacks

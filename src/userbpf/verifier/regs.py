@@ -125,8 +125,6 @@ ZERO_REG: Final[Reg] = (SCALAR, ZERO, 0, 0, None)
 ARENA_REG: Final[Reg] = (ARENA, ZERO, 0, 0, 0)  # somewhere in the arena: where does not matter
 CTX_REG: Final[Reg] = (CTX, ZERO, 0, 0, None)
 EMPTY_SLOT: Final[Slot] = (bytes(8), None)
-MISC_SLOT: Final[Slot] = (bytes([ST_MISC]) * 8, None)
-ZERO_SLOT: Final[Slot] = (bytes([ST_ZERO]) * 8, None)
 SPILLED: Final = bytes([ST_SPILL]) * 8
 
 _CONSTS: Final[dict[int, Reg]] = {}
@@ -184,7 +182,3 @@ def ref_of(reg: Reg) -> int:
     if base == DYNPTR:
         return int(reg[4].ref)
     return 0
-
-
-def is_pkt(kind: int) -> bool:
-    return kind in (PACKET, PACKET_META)

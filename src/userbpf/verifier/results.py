@@ -179,7 +179,7 @@ def require_range(
 _REWRITTEN: Final = frozenset((CTX, SOCKET, SOCK_COMMON, TCP_SOCK, XDP_SOCK, BTF_ID, ARENA))
 
 
-def mix(ck: Checker, pc: int, fact: Fact, kind: PtrKind) -> None:
+def mix(fact: Fact, kind: PtrKind) -> None:
     """Another kind of memory at the same instruction; a load that may fail on one path may fail."""
     fact.ptr = PtrKind.BTF if PtrKind.BTF in (kind, fact.ptr) else PtrKind.MIXED
     fact.map = fact.off = None

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 READ: Final = "read from"
 WRITE: Final = "write to"
-HELPER: Final = "indirect access to"
 
 STORE_IMM: Final = -2  # value "register" of a store of a constant
 NO_VALUE: Final = -1

@@ -203,7 +203,3 @@ class State:
         new.equal = None
         new.differs = None
         return new
-
-    def callsite_key(self) -> tuple[int, ...]:
-        """The calls that lead to the current frame."""
-        return tuple(f.callsite for f in self.frames[1:])

@@ -61,7 +61,7 @@ def helper_argument(call: Call, number: int, reg: Reg, arg: Arg) -> None:
     call.map = where(number, reg, fields.TIMER)
 
 
-def same_map(call: Call, number: int, reg: Reg) -> None:
+def same_map(call: Call, reg: Reg) -> None:
     """bpf_timer_init names the map once more: it must be that of the timer."""
     first = call.ck.regs[1]
     if call.map is not reg[4][0] or uid(first) != uid(reg):

@@ -103,11 +103,6 @@ def lshift(a: Tnum, n: int) -> Tnum:
     return a[0] << n & U64, a[1] << n & U64
 
 
-def rshift(a: Tnum, n: int) -> Tnum:
-    """a >> n, zeros shifted in."""
-    return a[0] >> n, a[1] >> n
-
-
 def arshift(a: Tnum, n: int, bits: int) -> Tnum:
     """a >> n within `bits` bits, the (known or unknown) sign shifted in. `a` has no higher bits."""
     sign, all_ones = 1 << (bits - 1), (1 << bits) - 1

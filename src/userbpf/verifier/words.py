@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from userbpf.btf import Btf, Composite, DataSec
+from userbpf.btf import Composite, DataSec
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.domain import Val, s64
 from userbpf.verifier.log import reg_text
@@ -141,11 +141,11 @@ def part_of(shape: MapShape, off: int) -> Part | None:
             if var.offset <= off < var.offset + var.size:
                 return Part(shape.btf.types[var.type].name, var.offset, var.size)
     if isinstance(kind, Composite):
-        return _member(shape.btf, kind, off)
+        return _member(kind, off)
     return None
 
 
-def _member(btf: Btf, kind: Composite, off: int) -> Part | None:
+def _member(kind: Composite, off: int) -> Part | None:
     ends = [m.bit_offset // 8 for m in kind.members[1:]] + [kind.size]
     for member, end in zip(kind.members, ends, strict=True):
         start = member.bit_offset // 8

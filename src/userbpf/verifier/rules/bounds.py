@@ -19,7 +19,6 @@ from userbpf.verifier.words import U32_MAX, number, part_of, plural, span
 SIGNED: Final = (op.BPF_JSGT, op.BPF_JSGE, op.BPF_JSLT, op.BPF_JSLE)
 SMALL: Final = 1 << 29  # what a bound must be below to be one
 LOOKED_AT: Final = 60  # comparisons of other registers that are followed back
-MASKS: Final = (1 << 63) - 1
 
 
 # --- where the access goes ---------------------------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ def _copy(case: Case, reg: Reg, size: int, total: int, off: int, length: int) ->
 def _index(case: Case, reg: Reg, total: int, off: int, length: int) -> None:
     """A variable part that is too large (or too small)."""
     out = case.out
-    found = case.addend(case.out.register or 0)
+    found = case.addend()
     out.cause = f"it can reach {span(off, length)}: {number(reg[1])} was added to the pointer"
     if found is None:
         out.advice.append("compare the variable before it is added to the pointer, or mask it: i &= SIZE - 1")
@@ -233,7 +232,7 @@ def _followed(case: Case, regno: int) -> Reg | None:
     if reg[0] == SCALAR:
         _size(case, regno)
         return None
-    found = case.addend(regno)
+    found = case.addend()
     if found is None:
         return reg
     number_reg, visit, added = found

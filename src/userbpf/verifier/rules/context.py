@@ -98,7 +98,7 @@ def context_offset(case: Case, m: Match) -> None:
     if moved is not None:
         case.out.cause = f"arithmetic at {case.at(moved.pc)} changed it before the access: {moved.text}"
         case.lose(moved.pc)
-    found = case.addend(regno)
+    found = case.addend()
     if found is not None:
         case.out.cause += f" (the index is {number(found[2][1])})"
         case.out.advice.append(

@@ -46,8 +46,3 @@ def alone(case: Case) -> str:
     starts = case.ck.cfg.starts
     number = next((n for n, start in enumerate(starts) if start == case.path[0].pc), None)
     return (case.ck.subprogs[number].name or f"func#{number}") if number is not None else ""
-
-
-def tell_alone(case: Case, name: str) -> None:
-    """Add that nothing its callers checked counts here."""
-    case.out.cause += f"; {name} is global, so it is verified by itself: what its callers checked does not count"

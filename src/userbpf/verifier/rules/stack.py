@@ -88,7 +88,7 @@ def stack_bounds(case: Case, m: Match) -> None:
             case.lose(case.pc)
             if case.insn.code == CALL:
                 out.advice.append("pass the size of the variable: sizeof text, and a pointer to its start")
-        found = case.addend(regno)
+        found = case.addend()
         if found is not None:
             added, visit, value = found
             case.life_of(case.path[: case.visit(visit.number) + 1], added)
