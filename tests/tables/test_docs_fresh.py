@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from userbpf import verifier
 from userbpf.abi.enums import HelperId
 from userbpf.cli.support import markdown, rows
 from userbpf.helpers import kfuncs
 from userbpf.spec.helpers import HELPERS
 from userbpf.spec.kfuncs import KFUNCS
 
+VERIFIER = Path(__file__).resolve().parent.parent.parent / "docs" / "verifier.md"
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "support.md"
+
+
+def test_every_module_of_the_verifier_is_on_its_map() -> None:
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", VERIFIER.read_text()))))
+    modules = {path.stem for path in Path(verifier.__file__).parent.glob("**/*.py") if path.parent.name != "rules"}
+    assert modules - {"__init__", "collector"} <= words
 
 
 def test_docs_are_the_tables() -> None:

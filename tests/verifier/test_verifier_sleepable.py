@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from userbpf.abi.defines import BPF_F_SLEEPABLE
 from userbpf.abi.enums import AttachType, ProgType
 from userbpf.isa.asm import assemble
 from userbpf.verifier import Rejected, VerifyRequest, verify
-from userbpf.verifier.check import F_SLEEPABLE
 
 
 @pytest.mark.parametrize(("attach", "refused"), [(AttachType.LSM_MAC, False), (AttachType.LSM_CGROUP, True)])
 def test_lsm(attach: AttachType, refused: bool) -> None:
-    req = VerifyRequest(assemble("r0 = 0\nexit"), ProgType.LSM, attach, log_level=1, prog_flags=F_SLEEPABLE)
+    req = VerifyRequest(assemble("r0 = 0\nexit"), ProgType.LSM, attach, log_level=1, prog_flags=BPF_F_SLEEPABLE)
     with pytest.raises(Rejected) as e:
         verify(req)  # no hook is named, so neither gets far
     assert ("programs can be sleepable" in e.value.log) == refused

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.consts import BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG
 from userbpf.spec.limits import BPF_MAX_VAR_OFF
 from userbpf.verifier import btfptr, fields, kptr, stack
 from userbpf.verifier.api import PtrKind
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 PACKET_SKEW: Final = 2  # a packet begins so many bytes behind an aligned address, so that the IP header is aligned
 FLOW_KEYS_SIZE: Final = 56
-F_RDONLY_PROG: Final = 1 << 7
-F_WRONLY_PROG: Final = 1 << 8
 # how messages about alignment call a kind of memory
 ALIGNED: Final = {
     STACK: "stack ",
@@ -272,9 +271,9 @@ def _map_value(
 
 def map_permission(use: MapUse, off: int, size: int, write: bool) -> None:
     flags = use.flags
-    if write and flags & F_RDONLY_PROG:
+    if write and flags & BPF_F_RDONLY_PROG:
         raise Reject(EACCES, f"write into map forbidden, value_size={use.shape.value_size} off={off} size={size}")
-    if not write and flags & F_WRONLY_PROG:
+    if not write and flags & BPF_F_WRONLY_PROG:
         raise Reject(EACCES, f"read from map forbidden, value_size={use.shape.value_size} off={off} size={size}")
 
 

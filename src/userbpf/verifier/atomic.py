@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from userbpf.isa.opcodes import SIZE_BYTES
 from userbpf.verifier import access
 from userbpf.verifier.regs import (
     ARENA,
@@ -32,7 +33,6 @@ LOAD_ACQ: Final = 0x100
 STORE_REL: Final = 0x110
 _RMW: Final = frozenset((0x00, 0x01, 0x40, 0x41, 0x50, 0x51, 0xA0, 0xA1, XCHG, CMPXCHG))
 _LOOPS: Final = frozenset((0x41, 0x51, 0xA1))
-_SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 
 
 def _no_atomics(regno: int, reg: Reg, what: str = "stores into", imm: int = 0) -> None:
@@ -44,7 +44,7 @@ def _no_atomics(regno: int, reg: Reg, what: str = "stores into", imm: int = 0) -
 
 def compile_atomic(ck: Checker, pc: int, insn: Insn) -> Step:
     code, d, s, off, imm = insn
-    size = _SIZE[code & 0x18]
+    size = SIZE_BYTES[code & 0x18]
     if imm in _RMW:
         if size < 4:
             raise Reject(EINVAL, "invalid atomic operand size")

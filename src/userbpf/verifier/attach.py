@@ -10,22 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.defines import BPF_F_SLEEPABLE
 from userbpf.abi.enums import AttachType, HelperId, ProgType
 from userbpf.btf import Array, Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, Struct, Type, Typedef, Void
 from userbpf.spec import hooks
 from userbpf.spec.btf_rules import ITERATOR_ONLY, ITERATORS, RAW_TP_NULL, STRUCT_OPS, StructOps
 from userbpf.spec.limits import MAX_BPF_FUNC_ARGS
 from userbpf.spec.progs import PROGS
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.reject import EINVAL, ENOENT, ENOTSUPP, MAX_ERRNO, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.api import TargetProg, VerifyRequest
     from userbpf.verifier.check import Checker
 
-ENOENT: Final = 2
-ENOTSUPP: Final = 524
-F_SLEEPABLE: Final = 1 << 4
-MAX_ERRNO: Final = 4095
 TARGETED: Final = frozenset((ProgType.TRACING, ProgType.LSM, ProgType.STRUCT_OPS, ProgType.EXT))
 _A: Final = AttachType
 _EXITS: Final = (_A.TRACE_FEXIT, _A.MODIFY_RETURN)
@@ -60,10 +57,10 @@ def check(ck: Checker) -> Target | None:
     """Refuses what cannot be attached; None for types that have no target."""
     req = ck.req
     if PROGS[req.prog_type].must_sleep:
-        if req.prog_flags & F_SLEEPABLE:
+        if req.prog_flags & BPF_F_SLEEPABLE:
             return None  # one may call it as it likes
         raise Reject(EINVAL, "Syscall programs can only be sleepable")
-    if req.prog_flags & F_SLEEPABLE and not may_sleep(req):
+    if req.prog_flags & BPF_F_SLEEPABLE and not may_sleep(req):
         raise Reject(EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable")
     if req.prog_type == ProgType.STRUCT_OPS:
         return _struct_ops(req)
@@ -158,7 +155,7 @@ def _struct_ops(req: VerifyRequest) -> Target:
     proto = btf.resolve(ptr.type) if isinstance(ptr, Ptr) else None
     if not isinstance(proto, FuncProto):
         raise Reject(EINVAL, f"attach to invalid member {member.name}(@idx {index}) of struct {t.name}")
-    sleeps = bool(req.prog_flags & F_SLEEPABLE)
+    sleeps = bool(req.prog_flags & BPF_F_SLEEPABLE)
     refused = sleeps and row.sleepable is not None and member.name not in row.sleepable
     if member.name in row.unsupported:
         raise Reject(ENOTSUPP, f"attach to unsupported member {member.name} of struct {t.name}")
@@ -251,7 +248,7 @@ def _function(req: VerifyRequest, btf: Btf, t: Type) -> Target:
     trampoline(btf, t.name, proto)
     if req.attach_prog is None and req.has_symbol is not None and not req.has_symbol(t.name):
         raise Reject(ENOENT, f"The address of function {t.name} cannot be found")
-    sleeps = bool(req.prog_flags & F_SLEEPABLE)
+    sleeps = bool(req.prog_flags & BPF_F_SLEEPABLE)
     out = Target(btf, t.name, proto, exit_value=attach in (_A.TRACE_FEXIT, _A.LSM_MAC, _A.LSM_CGROUP))
     if req.prog_type == ProgType.LSM:
         hook = _lsm(t)

@@ -16,14 +16,13 @@ from userbpf.spec.argtypes import MEM_RDONLY, OBJ_RELEASE, PTR_TRUSTED, Arg, Ret
 from userbpf.verifier import btfptr
 from userbpf.verifier.btfwalk import ids_match, shown, struct_named
 from userbpf.verifier.regs import BASE_MASK, BTF_ID, MAYBE_NULL, MEM, PERCPU, RDONLY, TRUSTED, ZERO, Reg
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, ENOENT, Reject
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
     from userbpf.verifier.check import Checker
     from userbpf.verifier.helper_call import Call
 
-ENOENT: Final = 2
 _H: Final = HelperId
 PERCPU_SECTION: Final = ".data..percpu"
 

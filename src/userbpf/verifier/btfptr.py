@@ -43,12 +43,11 @@ from userbpf.verifier.regs import (
     ZERO,
     Reg,
 )
-from userbpf.verifier.reject import EACCES, EINVAL, EPERM, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, ENOTSUPP, EPERM, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
-ENOTSUPP: Final = 524
 CTX_BYTES: Final = 12 * 8
 # what a pointer to a number, a function, void ... leads to: nobody knows how much, so reads anywhere may fail and are allowed
 UNTRUSTED_MEM: Final[Reg] = (MEM | RDONLY | UNTRUSTED, ZERO, 0, 0, (0, 0))

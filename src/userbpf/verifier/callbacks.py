@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId, MapType
-from userbpf.spec.maps import ENOTSUPP, MAPS
+from userbpf.spec.maps import MAPS
 from userbpf.verifier import access, btf_info, contracts, dynptr, locks, precision, sections, timers
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import struct_named
@@ -32,7 +32,7 @@ from userbpf.verifier.regs import (
     ZERO,
     Reg,
 )
-from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, ENOTSUPP, Reject
 from userbpf.verifier.state import Frame
 from userbpf.verifier.widen import previous, widen
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from userbpf.abi.enums import HelperId
+from userbpf.isa import opcodes
 from userbpf.isa.insn import Insn
 from userbpf.spec.limits import BPF_MAX_SUBPROGS
 from userbpf.verifier.reject import E2BIG, EINVAL, Reject
 
-PSEUDO_CALL: Final = 1
-PSEUDO_KFUNC: Final = 2
-PSEUDO_FUNC: Final = 4
+PSEUDO_CALL: Final = opcodes.BPF_PSEUDO_CALL
+PSEUDO_KFUNC: Final = opcodes.BPF_PSEUDO_KFUNC_CALL
+PSEUDO_FUNC: Final = opcodes.BPF_PSEUDO_FUNC
 PSEUDO_JCOND: Final = 0xE5
-TAIL_CALL: Final = 12
 
 LDDW: Final = 0x18
 JA: Final = 0x05
@@ -29,8 +30,14 @@ CALL: Final = 0x85
 EXIT: Final = 0x95
 
 # helpers that run a callback before they return, and those that keep it for later
-SYNC_CALLBACKS: Final = frozenset((164, 181, 180, 209))  # for_each_map_elem, loop, find_vma, user_ringbuf_drain
-ASYNC_CALLBACKS: Final = frozenset((170,))  # timer_set_callback
+SYNC_CALLBACKS: Final = frozenset(
+    map(int, (HelperId.for_each_map_elem, HelperId.loop, HelperId.find_vma, HelperId.user_ringbuf_drain))
+)
+ASYNC_CALLBACKS: Final = frozenset((int(HelperId.timer_set_callback),))
+# what a call means for the order of checking (`Cfg.callbacks`)
+SYNC: Final = 1
+ASYNC: Final = 2
+ITER_NEXT: Final = 3
 
 
 def find_subprogs(insns: Sequence[Insn]) -> list[int]:
@@ -228,10 +235,10 @@ class Cfg:
             after = self._branch(pc + self._size(pc))
             if code == CALL and insn.src == 0:
                 if insn.imm in SYNC_CALLBACKS:
-                    self.callbacks[pc] = 1
+                    self.callbacks[pc] = SYNC
                     self.force[pc] = self.prune[pc] = self.jump[pc] = 1
                 elif insn.imm in ASYNC_CALLBACKS:
-                    self.callbacks[pc] = 2
+                    self.callbacks[pc] = ASYNC
                     self.prune[pc] = 1
             if code == CALL and insn.src == PSEUDO_KFUNC:
                 self._kfunc(pc, self._kfunc_kind(insn))
@@ -253,7 +260,7 @@ class Cfg:
         self.callbacks[pc] = kind
         if kind:
             self.prune[pc] = 1
-        if kind == 1:
+        if kind == SYNC:
             self.jump[pc] = 1
         if kind in (1, 3):
             self.force[pc] = 1

@@ -12,6 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from userbpf.abi.defines import (
+    BPF_F_ANY_ALIGNMENT,
+    BPF_F_SLEEPABLE,
+    BPF_F_STRICT_ALIGNMENT,
+    BPF_F_TEST_REG_INVARIANTS,
+    BPF_F_TEST_STATE_FREQ,
+)
 from userbpf.btf import Btf
 from userbpf.isa.disasm import disasm
 from userbpf.isa.insn import Insn
@@ -54,13 +61,6 @@ from userbpf.verifier.regs import (
 )
 from userbpf.verifier.reject import E2BIG, EACCES, EFAULT, EINVAL, EPERM, Reject
 from userbpf.verifier.state import Frame, Hist, State
-
-F_STRICT_ALIGNMENT: Final = 1 << 0
-F_ANY_ALIGNMENT: Final = 1 << 1
-F_TEST_STATE_FREQ: Final = 1 << 3
-F_SLEEPABLE: Final = 1 << 4
-F_TEST_REG_INVARIANTS: Final = 1 << 7
-DONE: Final = -1
 
 # Linux 6.18.44 has holes that this verifier does not share (it would accept programs that fault): the source of a
 # fetching atomic on the stack is not made precise; a sign-extending fill keeps its link; a stack pointer made by `scalar
@@ -109,10 +109,12 @@ class Checker:
         self.imm_spills = self.profile.has("imm_spills")
         self.bpf_capable = req.caps.bpf
         self.mirror = mirror_holes
-        self.strict_alignment = req.prog_flags & (F_STRICT_ALIGNMENT | F_ANY_ALIGNMENT) == F_STRICT_ALIGNMENT
-        self.test_invariants = bool(req.prog_flags & F_TEST_REG_INVARIANTS)
-        self.test_state_freq = bool(req.prog_flags & F_TEST_STATE_FREQ)
-        self.sleepable = bool(req.prog_flags & F_SLEEPABLE)
+        self.strict_alignment = (
+            req.prog_flags & (BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT) == BPF_F_STRICT_ALIGNMENT
+        )
+        self.test_invariants = bool(req.prog_flags & BPF_F_TEST_REG_INVARIANTS)
+        self.test_state_freq = bool(req.prog_flags & BPF_F_TEST_STATE_FREQ)
+        self.sleepable = bool(req.prog_flags & BPF_F_SLEEPABLE)
         self.ctx_rules: CtxRules | BtfContext = CtxRules(req.prog_type, int(req.expected_attach_type), self.profile)
         self.target: attach.Target | None = None
         self._kernel_btf: Btf | None = None

@@ -7,11 +7,12 @@ written here; the rest is `alu`, `jump`, `atomic` and `calls`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from userbpf.abi.enums import MapType
+from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
-from userbpf.verifier import access, alu, atomic, btf_info, calls, jump, maps
+from userbpf.verifier import access, alu, atomic, btf_info, calls, jump
 from userbpf.verifier.api import Fact, PtrKind
 from userbpf.verifier.cfg import CALL, EXIT, JA, JA32, LDDW
 from userbpf.verifier.regs import FUNC, MAP_PTR, MAP_VALUE, NOT_INIT, UNKNOWN_REG, ZERO, Reg, known
@@ -20,8 +21,6 @@ from userbpf.verifier.stack import STORE_IMM
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker, Step
-
-_SIZE: Final = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 
 
 def compile_insn(ck: Checker, pc: int) -> Step:
@@ -46,7 +45,7 @@ def compile_insn(ck: Checker, pc: int) -> Step:
 
 def _load(ck: Checker, pc: int, insn: Insn) -> Step:
     _, d, s, off, _ = insn
-    size = _SIZE[insn.code & 0x18]
+    size = op.SIZE_BYTES[insn.code & 0x18]
     sx = insn.code & 0xE0 == 0x80
     ck.must_read(s)
     ck.must_write(d)
@@ -70,7 +69,7 @@ def _store(ck: Checker, pc: int, insn: Insn) -> Step:
     code, d, s, off, imm = insn
     if code & 0xE0 != 0x60 or imm:
         raise Reject(EINVAL, "BPF_STX uses reserved fields")
-    size = _SIZE[code & 0x18]
+    size = op.SIZE_BYTES[code & 0x18]
     check = access.access
     live = ck.live_stack
     ck.must_read(s)
@@ -95,7 +94,7 @@ def _store_imm(ck: Checker, pc: int, insn: Insn) -> Step:
     code, d, s, off, _ = insn
     if code & 0xE0 != 0x60 or s:
         raise Reject(EINVAL, "BPF_ST uses reserved fields")
-    size = _SIZE[code & 0x18]
+    size = op.SIZE_BYTES[code & 0x18]
     check = access.access
     live = ck.live_stack
     ck.must_read(d)
@@ -121,10 +120,10 @@ def _lddw(ck: Checker, pc: int, insn: Insn) -> Step:
     reg: Reg
     if src == 0:
         reg = known(insn.imm & 0xFFFFFFFF | (high & 0xFFFFFFFF) << 32)
-    elif src == maps.PSEUDO_BTF_ID:
+    elif src == op.BPF_PSEUDO_BTF_ID:
         reg = ck.ksyms[pc]
         ck.facts[pc] = Fact(ptr=PtrKind.BTF)
-    elif src == maps.PSEUDO_FUNC:
+    elif src == op.BPF_PSEUDO_FUNC:
         number = ck.cfg.subprog_of[pc + insn.imm + 1]
         if ck.prog_btf is None:
             raise Reject(EINVAL, "missing btf func_info")
@@ -133,7 +132,7 @@ def _lddw(ck: Checker, pc: int, insn: Insn) -> Step:
         ck.facts[pc] = Fact(subprog=number)
         ck.subprogs[number].callback = True
         reg = (FUNC, ZERO, 0, 0, number)
-    elif src in (maps.PSEUDO_MAP_FD, maps.PSEUDO_MAP_IDX):
+    elif src in (op.BPF_PSEUDO_MAP_FD, op.BPF_PSEUDO_MAP_IDX):
         use = ck.lddw_maps[pc]
         ck.facts[pc] = Fact(map=use.index)
         reg = (MAP_PTR, ZERO, 0, 0, (use, 0))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from userbpf.verifier import stack
+from userbpf.verifier.domain import s64
 from userbpf.verifier.references import forget, release_reference
 from userbpf.verifier.regs import (
     BASE_MASK,
@@ -69,7 +70,7 @@ def place(ck: Checker, reg: Reg) -> tuple[Frame, int] | None:
     if reg[1].mask:
         ck.say("dynptr has to be at a constant offset")
         return None
-    off = reg[3] + _signed(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     if off % 8 or off > -SIZE:
         ck.say(f"cannot pass in dynptr at an offset={off}")
         return None
@@ -107,7 +108,7 @@ def make(ck: Checker, regno: int, kind: str, pc: int, referenced: bool = False, 
         raise Reject(EINVAL, "Dynptr has to be an uninitialized dynptr")
     for off in (0, 8):
         stack.bounds(ck, regno, reg, off, 8, stack.WRITE)
-        stack.store(ck, pc, at[0], reg[3] + _signed(reg[1].value) + off, 8, stack.NO_VALUE)
+        stack.store(ck, pc, at[0], reg[3] + s64(reg[1].value) + off, 8, stack.NO_VALUE)
     frame, slot = at
     rid = ck.new_id()
     ref = clone_of or 0
@@ -119,10 +120,6 @@ def make(ck: Checker, regno: int, kind: str, pc: int, referenced: bool = False, 
     frame.stack[slot - 1] = (DYN_TYPES, (DYNPTR, ZERO, rid, 0, Dyn(kind, ref, False)))
     _touched(ck, frame, slot, False)
     return made
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
 
 
 def expect(ck: Checker, regno: int, kind: str | None = None, mutates: bool = False) -> Reg:

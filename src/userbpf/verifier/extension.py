@@ -11,13 +11,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from userbpf.btf import Btf, Composite, Enum, Func, FuncProto, Int, Ptr, Type
+from userbpf.verifier.btf_info import GLOBAL
 from userbpf.verifier.btfwalk import shown
 from userbpf.verifier.reject import EINVAL, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
-
-GLOBAL = 1
 
 
 def enter(ck: Checker, btf: Btf, target: Func, proto: FuncProto) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from errno import E2BIG, EFAULT, EINVAL, ELOOP, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.consts import BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG
 from userbpf.abi.enums import MapType
 from userbpf.btf import Array, Btf, Composite, DataSec, Ptr, Struct, Type, TypeTag, Var
 from userbpf.errors import BpfError, BtfError
@@ -356,15 +357,11 @@ def check_map(record: Record | None, map_type: MapType, map_flags: int) -> None:
     """Whether a map of this type may have these fields in its values; raises BpfError."""
     if record is None:
         return
-    if map_flags & (F_RDONLY_PROG | F_WRONLY_PROG):
+    if map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG):
         raise BpfError(EACCES)
     for field in record.fields:
         if map_type not in MAPS_WITH[field.kind]:
             raise BpfError(EOPNOTSUPP)
-
-
-F_RDONLY_PROG: Final = 1 << 7
-F_WRONLY_PROG: Final = 1 << 8
 
 
 # --- accesses --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from userbpf.abi.consts import BPF_F_INNER_MAP
+from userbpf.abi.consts import BPF_F_INNER_MAP, BPF_F_RDONLY_PROG
 from userbpf.abi.enums import HelperId, MapType, ProgType
 from userbpf.btf import Btf
 from userbpf.spec.argtypes import (
@@ -401,7 +401,7 @@ class Call:
         """A map that programs may only read takes no updates either."""
         if self.map is None or self.row.id not in _MAP_WRITERS:
             return
-        if self.map.flags & access.F_RDONLY_PROG:
+        if self.map.flags & BPF_F_RDONLY_PROG:
             raise Reject(EACCES, "write into map forbidden")
 
     def _compatible_map(self) -> None:

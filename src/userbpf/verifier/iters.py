@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from userbpf.btf import Struct
 from userbpf.verifier import stack
+from userbpf.verifier.domain import s64
 from userbpf.verifier.references import release_reference
 from userbpf.verifier.regs import (
     EMPTY_SLOT,
@@ -24,7 +25,7 @@ from userbpf.verifier.regs import (
     ZERO_REG,
     Reg,
 )
-from userbpf.verifier.reject import EINVAL, Reject
+from userbpf.verifier.reject import EINVAL, EPROTO, Reject
 from userbpf.verifier.state import Frame, Ref, State
 from userbpf.verifier.widen import previous, widen
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.sections import KfuncCall
 
-EPROTO: Final = 71
 ITER_TYPES: Final = bytes([ST_ITER]) * 8
 ACTIVE: Final = "active"
 DRAINED: Final = "drained"
@@ -82,7 +82,7 @@ def _place(ck: Checker, reg: Reg, slots: int) -> tuple[Frame, int] | None:
     if reg[1].mask:
         ck.say("iter has to be at a constant offset")
         return None
-    off = reg[3] + stack.signed64(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     if off % 8 or off > (-8 * slots if slots > 1 else 0):  # one slot at the frame's end is refused as memory
         ck.say(f"cannot pass in iter at an offset={off}")
         return None
@@ -216,7 +216,7 @@ def active_at_call(ck: Checker, st: State) -> bool:
     if reg[0] != STACK:
         return False
     frame = st.frames[reg[4]]
-    slot = -(reg[3] + stack.signed64(reg[1].value)) // 8 - 1
+    slot = -(reg[3] + s64(reg[1].value)) // 8 - 1
     if not 0 <= slot < len(frame.stack) or frame.stack[slot][0][7] != ST_ITER:
         return False
     return iterator(frame, slot).state == ACTIVE

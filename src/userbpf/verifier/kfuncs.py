@@ -20,7 +20,7 @@ from userbpf.verifier import attach, iters, kfunc_args, locks, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
-from userbpf.verifier.cfg import PSEUDO_KFUNC
+from userbpf.verifier.cfg import ASYNC, ITER_NEXT, PSEUDO_KFUNC, SYNC
 from userbpf.verifier.fields import Field
 from userbpf.verifier.references import clear_packet_pointers, release_reference
 from userbpf.verifier.regs import (
@@ -33,15 +33,13 @@ from userbpf.verifier.regs import (
     ZERO,
     Reg,
 )
-from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, Reject
+from userbpf.verifier.reject import E2BIG, EACCES, EINVAL, ENOTSUPP, EPROTO, Reject
 from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
     from userbpf.isa.insn import Insn
     from userbpf.verifier.check import Checker
 
-EPROTO: Final = 71
-ENOTSUPP: Final = 524
 _SESSION: Final = frozenset((AttachType.TRACE_KPROBE_SESSION, AttachType.TRACE_UPROBE_SESSION))
 # functions that only programs of some attach types may call
 ATTACHED_AS: Final[dict[str, frozenset[int]]] = {
@@ -267,10 +265,10 @@ def kind(ck: Checker, insn: Insn) -> int:
     if found is None:
         return 0
     if found.has("iter_next"):
-        return 3
+        return ITER_NEXT
     if found.name in locks.SYNC_CALLBACKS:
-        return 1
-    return 2 if found.name in locks.ASYNC_CALLBACKS else 0
+        return SYNC
+    return ASYNC if found.name in locks.ASYNC_CALLBACKS else 0
 
 
 def name_of(ck: Checker, insn: Insn) -> str | None:

@@ -31,6 +31,7 @@ from userbpf.verifier.regs import (
     type_name,
 )
 from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, Reject
+from userbpf.verifier.stack import STORE_IMM
 from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
     from userbpf.verifier.helper_call import Call
 
-STORE_IMM: Final = -2
-NO_VALUE: Final = -1
 OWNED: Final = frozenset((fields.KPTR_REF, fields.KPTR_PERCPU))
 
 

@@ -15,7 +15,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.verifier import fields, graph
 from userbpf.verifier.domain import U32, U64, make
 from userbpf.verifier.regs import ALLOC, BTF_ID, MAP_VALUE, UNINIT, Reg, scalar
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, MAX_ERRNO, Reject
 from userbpf.verifier.state import Ref
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ PLAIN: Final = ""
 RESILIENT: Final = "res"
 SAVED: Final = "irq"  # a resilient lock that was taken with interrupts off
 TAKERS: Final = ("bpf_res_spin_lock", "bpf_res_spin_lock_irqsave")
-MAX_ERRNO: Final = 4095
 _LOW: Final = (1 << 64) - 1 - MAX_ERRNO
 _ERROR: Final = scalar(make(_LOW, MAX_ERRNO, -MAX_ERRNO, -1, _LOW + 1, U64, -MAX_ERRNO, -1, _LOW + 1 & U32, U32))
 # kernel functions that are called with a lock in hand

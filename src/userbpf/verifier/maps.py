@@ -6,28 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.consts import BPF_F_RDONLY_PROG
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
+from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
 from userbpf.spec.limits import MAX_USED_MAPS
 from userbpf.spec.maps import MAPS
 from userbpf.verifier import arena, btfargs, fields
 from userbpf.verifier.api import MapShape
 from userbpf.verifier.fields import KernelNames
-from userbpf.verifier.reject import E2BIG, EINVAL, Reject
+from userbpf.verifier.reject import E2BIG, EINVAL, ENOTSUPP, Reject
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
-
-F_RDONLY_PROG: Final = 1 << 7
-ENOTSUPP: Final = 524
-
-PSEUDO_MAP_FD: Final = 1
-PSEUDO_MAP_VALUE: Final = 2
-PSEUDO_BTF_ID: Final = 3
-PSEUDO_FUNC: Final = 4
-PSEUDO_MAP_IDX: Final = 5
-PSEUDO_MAP_IDX_VALUE: Final = 6
 
 
 class MapUse:
@@ -41,8 +33,8 @@ class MapUse:
         self.index = index
         self.flags = shape.map_flags
         if shape.map_type in (MapType.DEVMAP, MapType.DEVMAP_HASH):
-            self.flags |= F_RDONLY_PROG  # programs only look up
-        self.constant = bool(shape.map_flags & F_RDONLY_PROG) and shape.frozen and shape.peek is not None
+            self.flags |= BPF_F_RDONLY_PROG  # programs only look up
+        self.constant = bool(shape.map_flags & BPF_F_RDONLY_PROG) and shape.frozen and shape.peek is not None
         # what an inner map must look like has no name
         self.inner: MapUse | None = (
             MapUse(replace(shape.inner, name=""), -1, kernel_names) if shape.inner is not None else None
@@ -76,16 +68,16 @@ def _opcodes() -> frozenset[int]:
     """Opcode bytes that exist, whatever their other fields say."""
     out: set[int] = set()
     for cls in (4, 7):
-        for op in range(0, 0xE0, 0x10):
-            if op in (0x80,):
-                out.add(cls | op)
+        for nibble in range(0, 0xE0, 0x10):
+            if nibble in (0x80,):
+                out.add(cls | nibble)
             else:
-                out |= {cls | op, cls | op | 8}
+                out |= {cls | nibble, cls | nibble | 8}
     out.discard(7 | 0xD0 | 8)
-    for op in range(0x10, 0xE0, 0x10):
-        if op in (0x80, 0x90):
+    for nibble in range(0x10, 0xE0, 0x10):
+        if nibble in (0x80, 0x90):
             continue
-        out |= {5 | op, 5 | op | 8, 6 | op, 6 | op | 8}
+        out |= {5 | nibble, 5 | nibble | 8, 6 | nibble, 6 | nibble | 8}
     out |= {0x05, 0x06, 0x85, 0x95, 0xE5}
     for size in (0x00, 0x08, 0x10, 0x18):
         out |= {0x61 | size, 0x62 | size, 0x63 | size}
@@ -109,19 +101,19 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
     src = insn.src
     if src == 0:
         return
-    if src == PSEUDO_BTF_ID:
+    if src == op.BPF_PSEUDO_BTF_ID:
         ck.ksyms[pc] = btfargs.variable(ck, insn, high.imm)
         return
-    if src == PSEUDO_FUNC:
+    if src == op.BPF_PSEUDO_FUNC:
         return
-    if src in (PSEUDO_MAP_FD, PSEUDO_MAP_IDX):
+    if src in (op.BPF_PSEUDO_MAP_FD, op.BPF_PSEUDO_MAP_IDX):
         if high.imm:
             raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
-    elif src not in (PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE):
+    elif src not in (op.BPF_PSEUDO_MAP_VALUE, op.BPF_PSEUDO_MAP_IDX_VALUE):
         raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
     use = _lookup(ck, insn, by_token)
     ck.lddw_maps[pc] = use
-    if src in (PSEUDO_MAP_VALUE, PSEUDO_MAP_IDX_VALUE):
+    if src in (op.BPF_PSEUDO_MAP_VALUE, op.BPF_PSEUDO_MAP_IDX_VALUE):
         off = high.imm & 0xFFFFFFFF
         if off >= 1 << 29:
             raise Reject(EINVAL, f"direct value offset of {off} is not allowed")
@@ -141,7 +133,7 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
 def _lookup(ck: Checker, insn: Insn, by_token: dict[int, MapUse]) -> MapUse:
     fd = insn.imm
     req = ck.req
-    if insn.src in (PSEUDO_MAP_IDX, PSEUDO_MAP_IDX_VALUE):
+    if insn.src in (op.BPF_PSEUDO_MAP_IDX, op.BPF_PSEUDO_MAP_IDX_VALUE):
         if not req.fd_array:
             raise Reject(71, "fd_idx without fd_array is invalid")
         if not 0 <= fd < len(req.fd_array):

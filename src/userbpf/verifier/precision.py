@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from userbpf.isa.insn import Insn
-from userbpf.verifier.cfg import CALL, EXIT, LDDW, PSEUDO_CALL
-from userbpf.verifier.log import picture
+from userbpf.verifier.cfg import CALL, EXIT, LDDW, PSEUDO_CALL, SYNC
+from userbpf.verifier.log import picture, slots_list
 from userbpf.verifier.regs import SCALAR
 from userbpf.verifier.reject import EFAULT, Reject
 from userbpf.verifier.stack import is_scalar_spill
@@ -48,10 +48,6 @@ class _CannotTrace(Exception):
 
 def regs_text(mask: int) -> str:
     return ",".join(f"r{i}" for i in range(11) if mask >> i & 1)
-
-
-def slots_text(mask: int) -> str:
-    return ",".join(str(-(i + 1) * 8) for i in range(64) if mask >> i & 1)
 
 
 def mark_register(ck: Checker, regno: int) -> None:
@@ -231,7 +227,7 @@ def _say_step(ck: Checker, pc: int, wanted: Wanted) -> None:
     number = wanted.frame
     ck.log.put(
         f"mark_precise: frame{number}: regs={regs_text(wanted.regs[number])} "
-        f"stack={slots_text(wanted.slots[number])} before {ck.log.insn_text(pc)}"
+        f"stack={slots_list(wanted.slots[number])} before {ck.log.insn_text(pc)}"
     )
 
 
@@ -275,7 +271,7 @@ def _mark_parent(ck: Checker, st: State, wanted: Wanted) -> bool:
         if level2 and not wanted.quiet:
             ck.log.state(
                 f"mark_precise: frame{number}: parent state regs={regs_text(wanted.regs[number])} "
-                f"stack={slots_text(wanted.slots[number])}: ",
+                f"stack={slots_list(wanted.slots[number])}: ",
                 picture(frame, st.refs, precise=True),
             )
     return changed
@@ -401,7 +397,7 @@ def _back_over_call(ck: Checker, pc: int, later: int, wanted: Wanted) -> None:
         regs[number] = 0
         wanted.frame = number - 1
         return
-    if ck.cfg.callbacks[pc] == 1 and later != pc + 1 and number > 0:
+    if ck.cfg.callbacks[pc] == SYNC and later != pc + 1 and number > 0:
         if regs[number] & ~ARGS or wanted.slots[number]:
             raise Reject(EFAULT, f"verifier bug: callback unexpected regs {regs[number]:x}")
         regs[number] = 0
@@ -417,7 +413,7 @@ def _back_over_exit(ck: Checker, later: int, wanted: Wanted) -> None:
     number = wanted.frame
     regs = wanted.regs
     want_result = False
-    if ck.cfg.callbacks[later] == 1:
+    if ck.cfg.callbacks[later] == SYNC:
         regs[number] &= ~ARGS
     else:
         want_result = later >= 1 and ck.insns[later - 1].code == CALL and bool(regs[number] & 1)

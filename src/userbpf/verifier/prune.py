@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.verifier import dynptr, iters, precision
+from userbpf.verifier.cfg import ITER_NEXT, SYNC
 from userbpf.verifier.domain import leq
 from userbpf.verifier.ids import ANY_IDS, IdMap
 from userbpf.verifier.late import marks_of
@@ -65,8 +66,6 @@ WITHIN: Final = 2  # loop states whose precision is not complete: all ranges cou
 
 # registers that name nothing by an id, if their own is 0: one and the same is safe at once
 UNNAMED: Final = frozenset((NOT_INIT, SCALAR, CTX, STACK, MAP_PTR, PACKET, PACKET_META, PACKET_END))
-CALLBACK: Final = 1  # of Cfg.callbacks
-ITER_NEXT: Final = 3
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------------
@@ -365,7 +364,7 @@ def visit(ck: Checker, pc: int) -> bool:
 
 def _against_open(ck: Checker, pc: int, old: State, cur: State) -> bool:
     """A kept state on the way here. True: converged; raises for a loop that cannot end."""
-    if ck.cfg.callbacks[pc] == CALLBACK:
+    if ck.cfg.callbacks[pc] == SYNC:
         return states_equal(ck, old, cur, WITHIN)
     if ck.cfg.callbacks[pc] == ITER_NEXT:
         return states_equal(ck, old, cur, WITHIN) and iters.active_at_call(ck, cur)
@@ -400,7 +399,7 @@ def _hit(ck: Checker, pc: int, old: State, cur: State, how: int) -> None:
     old.hits += 1
     if ck.cfg.jump[pc]:
         ck.note_jump()
-    callback = ck.cfg.callbacks[pc] == CALLBACK and bool(old.branches)
+    callback = ck.cfg.callbacks[pc] == SYNC and bool(old.branches)
     second = ck.second_look
     if callback and not ck.mirror:
         second.converged(cur)
@@ -461,7 +460,7 @@ def _clean(ck: Checker, st: State) -> None:
         pc = st.pc if number == last else st.frames[number + 1].callsite
         assert frame.instance is not None
         places.append((number, frame.instance, pc if number == last else pc + 1))
-        if number < last and ck.cfg.callbacks[pc] == 1:
+        if number < last and ck.cfg.callbacks[pc] == SYNC:
             places.append((number, frame.instance, pc))  # the callee may be called again from here
         live = ck.cfg.live[pc]
         for i in numbers_of(~live & 0x3FF):

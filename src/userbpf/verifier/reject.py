@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from userbpf.spec.maps import ENOTSUPP as ENOTSUPP
+
 EINVAL = errno.EINVAL
 EACCES = errno.EACCES
 EPERM = errno.EPERM
@@ -14,6 +16,8 @@ EOPNOTSUPP = errno.EOPNOTSUPP
 EEXIST = errno.EEXIST
 EBUSY = errno.EBUSY
 ERANGE = errno.ERANGE
+EPROTO = errno.EPROTO
+MAX_ERRNO = 4095  # pointers from -4095 to -1 are errors
 
 
 class Reject(Exception):

@@ -27,13 +27,12 @@ from userbpf.verifier.regs import (
     Reg,
     type_name,
 )
-from userbpf.verifier.reject import EACCES, EINVAL, Reject
+from userbpf.verifier.reject import EACCES, EINVAL, ENOTSUPP, Reject
 from userbpf.verifier.state import Frame
 
 if TYPE_CHECKING:
     from userbpf.verifier.check import Checker
 
-ENOTSUPP: Final = 524
 LDX: Final = 1
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from userbpf.verifier import stack
+from userbpf.verifier.domain import s64
 from userbpf.verifier.references import change_all
 from userbpf.verifier.regs import EMPTY_SLOT, MAYBE_NULL, RCU, SCALAR, ST_IRQ, STACK, UNTRUSTED, ZERO, Reg
 from userbpf.verifier.reject import EACCES, EINVAL, Reject
@@ -127,7 +128,7 @@ def _place(ck: Checker, reg: Reg) -> tuple[Frame, int] | None:
     if reg[1].mask:
         ck.say("irq_flag has to be at a constant offset")
         return None
-    off = reg[3] + stack.signed64(reg[1].value)
+    off = reg[3] + s64(reg[1].value)
     if off % 8 or off > 0:  # where the frame begins it is refused without a word
         ck.say(f"cannot pass in irq_flag at an offset={off}")
         return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from userbpf.spec.limits import BPF_MAX_VAR_OFF, MAX_BPF_STACK
 from userbpf.verifier.api import PtrKind
-from userbpf.verifier.domain import cast, sext
+from userbpf.verifier.domain import cast, s64, sext
 from userbpf.verifier.regs import (
     BASE_MASK,
     DYNPTR,
@@ -78,7 +78,7 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str, di
     """The access lies in the frame; the frame grows to it. `direct`: it is the instruction's own, or as good as that."""
     val = reg[1]
     if val.mask == 0:
-        low = reg[3] + _s64(val.value) + off
+        low = reg[3] + s64(val.value) + off
         high = low + size
         text = f"invalid {what} stack R{regno} off={low} size={size}"
     else:
@@ -101,15 +101,6 @@ def bounds(ck: Checker, regno: int, reg: Reg, off: int, size: int, what: str, di
     if slots > len(frame.stack):
         frame.grow(slots)
         ck.grow_stack(frame, slots * 8)
-
-
-def signed64(word: int) -> int:
-    """A 64-bit word as a signed number."""
-    return word - (1 << 64) if word >> 63 else word
-
-
-def _s64(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
 
 
 def is_spill(slot: Slot) -> bool:
@@ -360,7 +351,7 @@ def initialised(ck: Checker, regno: int, reg: Reg, off: int, size: int, clobber:
     frame = ck.st.frames[reg[4]]
     val = reg[1]
     if val.mask == 0:
-        low = high = reg[3] + _s64(val.value) + off
+        low = high = reg[3] + s64(val.value) + off
     else:
         low = reg[3] + val.smin + off
         high = reg[3] + val.smax + off

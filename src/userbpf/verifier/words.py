@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from userbpf.btf import Composite, DataSec
 from userbpf.verifier.api import MapShape
-from userbpf.verifier.domain import Val, s64
+from userbpf.verifier.domain import S64_MAX, S64_MIN, Val, s64
 from userbpf.verifier.log import reg_text
 from userbpf.verifier.regs import (
     BASE_MASK,
@@ -43,8 +43,6 @@ _NAMES: Final = {
     TCP_SOCK: "TCP socket",
     XDP_SOCK: "XDP socket",
 }
-S64_MIN: Final = -(1 << 63)
-S64_MAX: Final = (1 << 63) - 1
 U32_MAX: Final = (1 << 32) - 1
 HEX_FROM: Final = 1 << 33
 

@@ -105,7 +105,6 @@ class Val:
 
 
 Fields = tuple[int, int, int, int, int, int, int, int, int, int]
-Branch = tuple[bool | None, Val, Val, Val, Val]
 
 
 def s64(word: int) -> int:
