@@ -19,12 +19,12 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from userbpf.native.fold import State, compare, fold_binary, fold_unary, is_known, join
 from userbpf.native.intrinsics import M64, Intrinsic
 from userbpf.native.lang import MAX_UNROLL, Definition, NativeFn, Sym
 
 # An operand: a constant (int or Sym), or the text of an i64 register.
 Value = int | str
-State = dict[str, int | None]  # assigned locals; an int (or Sym) where the value is known
 
 _NAME_LIMIT = 120
 _lock = threading.RLock()
@@ -135,70 +135,8 @@ _PREDICATE: Final[dict[type[ast.cmpop], str]] = {
 }
 
 
-def _fold(op: ast.operator, x: int, y: int) -> int | None:
-    """The u64 result of an operation on constants; None where it has none."""
-    match op:
-        case ast.Add():
-            return (x + y) & M64
-        case ast.Sub():
-            return (x - y) & M64
-        case ast.Mult():
-            return (x * y) & M64
-        case ast.FloorDiv():
-            return x // y if y else None
-        case ast.Mod():
-            return x % y if y else None
-        case ast.LShift():
-            return (x << (y & 63)) & M64
-        case ast.RShift():
-            return x >> (y & 63)
-        case ast.BitAnd():
-            return x & y
-        case ast.BitOr():
-            return x | y
-        case _:
-            return x ^ y
-
-
-def _fold_unary(op: ast.unaryop, x: int) -> int:
-    return (-x if isinstance(op, ast.USub) else ~x if isinstance(op, ast.Invert) else x) & M64
-
-
 def _has_call(parts: Iterable[ast.expr]) -> bool:
     return any(isinstance(node, ast.Call) for e in parts for node in ast.walk(e))
-
-
-def _compare(op: ast.cmpop, x: int, y: int) -> bool:
-    match op:
-        case ast.Eq():
-            return x == y
-        case ast.NotEq():
-            return x != y
-        case ast.Lt():
-            return x < y
-        case ast.LtE():
-            return x <= y
-        case ast.Gt():
-            return x > y
-        case _:
-            return x >= y
-
-
-def _known(v: object) -> bool:
-    """A number known now: a Sym is constant, but its number is not known before the link."""
-    return isinstance(v, int) and not isinstance(v, Sym)
-
-
-def _join(a: State | None, b: State | None) -> State | None:
-    if a is None or b is None:
-        return a if b is None else b
-    return {n: (v if _same(v, b[n]) else None) for n, v in a.items() if n in b}
-
-
-def _same(a: int | None, b: int | None) -> bool:
-    if isinstance(a, Sym) or isinstance(b, Sym):
-        return isinstance(a, Sym) and isinstance(b, Sym) and a.name == b.name
-    return a == b
 
 
 class _Loop:
@@ -323,12 +261,12 @@ class _Lowering:
                 self.state = None
             case ast.Break():
                 loop = self.loops[-1]
-                loop.breaks = _join(loop.breaks, self.state)
+                loop.breaks = join(loop.breaks, self.state)
                 self.jump(loop.on_break)
                 self.state = None
             case ast.Continue():
                 loop = self.loops[-1]
-                loop.continues = _join(loop.continues, self.state)
+                loop.continues = join(loop.continues, self.state)
                 self.jump(loop.on_continue)
                 self.state = None
             case _:
@@ -354,7 +292,7 @@ class _Lowering:
             self.block(s.orelse)
             if self.state is not None:
                 self.jump(end)
-        self.state = _join(after, self.state)
+        self.state = join(after, self.state)
         if self.state is not None:
             self.start(end)
 
@@ -396,17 +334,17 @@ class _Lowering:
             self.loops.append(loop)
             self.block(s.body)
             self.loops.pop()
-            breaks = _join(breaks, loop.breaks)
+            breaks = join(breaks, loop.breaks)
             if loop.continues is not None:
                 if self.state is not None:
                     self.jump(after)
                 self.start(after)
-                self.state = _join(loop.continues, self.state)
+                self.state = join(loop.continues, self.state)
         if breaks is not None:
             if self.state is not None:
                 self.jump(end)
             self.start(end)
-            self.state = _join(breaks, self.state)
+            self.state = join(breaks, self.state)
 
     def iterable(self, it: ast.expr) -> list[int]:
         match it:
@@ -470,16 +408,16 @@ class _Lowering:
                 return v if isinstance(v, int) and not isinstance(v, Sym) else None
             case ast.BinOp(left=left, op=op, right=right):
                 x, y = self.fold(left), self.fold(right)
-                return None if x is None or y is None else _fold(op, x, y)
+                return None if x is None or y is None else fold_binary(op, x, y)
             case ast.UnaryOp(op=ast.Not(), operand=inner):
                 known = self.truth(inner)
                 return None if known is None else int(not known)
             case ast.UnaryOp(op=sign, operand=inner):
                 x = self.fold(inner)
-                return None if x is None else _fold_unary(sign, x)
+                return None if x is None else fold_unary(sign, x)
             case ast.Compare(left=left, ops=[cmp], comparators=[right]):
                 x, y = self.fold(left), self.fold(right)
-                return None if x is None or y is None else int(_compare(cmp, x, y))
+                return None if x is None or y is None else int(compare(cmp, x, y))
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 known = self.truth(test)
                 return None if known is None else self.fold(body if known else orelse)
@@ -536,8 +474,8 @@ class _Lowering:
         return self.emit(f"icmp ne i64 {operand(v)}, 0")
 
     def icmp(self, op: ast.cmpop, x: Value, y: Value) -> bool | str:
-        if _known(x) and _known(y):
-            return _compare(op, x, y)  # type: ignore[arg-type]
+        if is_known(x) and is_known(y):
+            return compare(op, x, y)  # type: ignore[arg-type]
         return self.emit(f"icmp {_PREDICATE[type(op)]} i64 {operand(x)}, {operand(y)}")
 
     # --- expressions ---
@@ -579,14 +517,14 @@ class _Lowering:
 
     def binary(self, e: ast.BinOp) -> Value:
         x, y = self.expr(e.left), self.expr(e.right)
-        if _known(x) and _known(y):
-            folded = _fold(e.op, x, y)  # type: ignore[arg-type]
+        if is_known(x) and is_known(y):
+            folded = fold_binary(e.op, x, y)  # type: ignore[arg-type]
             if folded is None:
                 raise self.defn.error(e, "division by a constant zero")
             return folded
         if isinstance(e.op, ast.LShift | ast.RShift):
             y = y & 63 if isinstance(y, int) and not isinstance(y, Sym) else self.emit(f"and i64 {operand(y)}, 63")
-        if y == 0 and _known(y) and isinstance(e.op, ast.FloorDiv | ast.Mod):
+        if y == 0 and is_known(y) and isinstance(e.op, ast.FloorDiv | ast.Mod):
             raise self.defn.error(e, "division by a constant zero")
         return self.emit(f"{_BINARY[type(e.op)]} i64 {operand(x)}, {operand(y)}")
 
@@ -599,8 +537,8 @@ class _Lowering:
         v = self.expr(e.operand)
         if isinstance(e.op, ast.UAdd):
             return v
-        if _known(v):
-            return _fold_unary(e.op, v)  # type: ignore[arg-type]
+        if is_known(v):
+            return fold_unary(e.op, v)  # type: ignore[arg-type]
         return self.emit(f"sub i64 0, {operand(v)}" if isinstance(e.op, ast.USub) else f"xor i64 {operand(v)}, -1")
 
     def compare(self, e: ast.Compare) -> Value:
