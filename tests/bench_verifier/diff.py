@@ -26,7 +26,7 @@ from userbpf.verifier import MapShape, Rejected, VerifyRequest, check, verify
 OUR_FD = 0x5EED000
 CPUS = len(os.sched_getaffinity(0))
 SHAPES = [MapShape(MapType(m[0]), *m[1:]) for m in generate.MAPS]
-_MAP_ADDRESS = re.compile(r"(\(18\) r\d+ = )(0xf[0-9a-f]{15}|0x5eed[0-9a-f]{3})( *)")
+_MAP_ADDRESS = re.compile(r"(\(18\) r\d+ = )(0xf[0-9a-f]{15}|0x(?:[0-9a-f]+0)?5eed[0-9a-f]{3})( *)")
 
 
 @dataclass(slots=True)

@@ -216,6 +216,10 @@ CASES: Final[list[tuple[str, int, str]]] = [
     # one load through three kinds of memory: the last one is not "different pointers" (that is for the context and sockets)
     ("mixed-three-kinds", TC, f"r6 = r1\n{_LOOKUP.format(map=0)} if r0 == 0 goto out\nr7 = r0\n{_RANDOM} if r0 == 0 goto at\nif r0 == 1 goto +2\nr7 = r10\nr7 += -4\nif r0 != 2 goto at\nr2 = *(u32 *)(r6 +76)\nr3 = *(u32 *)(r6 +80)\nr4 = r2\nr4 += 14\nif r4 > r3 goto out\nr7 = r2\nat: r1 = *(u32 *)(r7 +0)\nout: r0 = 0\nexit"),
     ("mixed-memory-and-context", TC, f"*(u32 *)(r10 -4) = 0\nr6 = r1\nr7 = r10\nr7 += -4\n{_RANDOM} if r0 == 0 goto at\nr7 = r6\nat: r1 = *(u32 *)(r7 +0)\nr0 = 0\nexit"),
+    # what is given back is what was taken: a record was once freed from somewhere inside of it
+    ("release-variable-offset", FILTER, f"{_RESERVE}if r0 == 0 goto out\nr1 = r0\nr2 = *(u32 *)(r0 +0)\nr2 &= 4\nr1 += r2\nr2 = 0\ncall bpf_ringbuf_discard\nout: r0 = 0\nexit"),
+    ("release-constant-offset", FILTER, f"{_RESERVE}if r0 == 0 goto out\nr1 = r0\nr1 += 4\nr2 = 0\ncall bpf_ringbuf_submit\nout: r0 = 0\nexit"),
+    ("misaligned-negative-constant", FILTER, "r9 = -19\nr7 = 1\nlock *(u32 *)(r9 +4) += r7\nr0 = 0\nexit"),
     # returns
     ("ret-cgroup-ok", CGROUP_SKB, "r0 = 1\nexit"),
     ("ret-cgroup-4", CGROUP_SKB, "r0 = 4\nexit"),

@@ -13,7 +13,7 @@ from userbpf.spec.limits import BPF_MAX_VAR_OFF
 from userbpf.verifier import btfptr, fields, kptr, stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
-from userbpf.verifier.domain import S64_MIN, Val, cast, const, number_text, sext
+from userbpf.verifier.domain import S64_MIN, Val, cast, const, sext, unsigned_text
 from userbpf.verifier.regs import (
     ALLOC,
     ARENA,
@@ -84,7 +84,7 @@ def narrowed(val: Val, size: int, sx: bool) -> Val:
 def tnum_text(val: Val) -> str:
     """A tnum as messages show it."""
     if val.mask == 0:
-        return number_text(val.value)
+        return unsigned_text(val.value)
     return f"({val.value:#x}; {val.mask:#x})"
 
 
@@ -289,6 +289,13 @@ def fixed_offset(ck: Checker, regno: int, reg: Reg, fixed_ok: bool = False) -> N
         raise Reject(EACCES, f"dereference of modified {name} ptr R{regno} off={reg[3]} disallowed")
     if reg[1].mask or reg[1].value:
         raise Reject(EACCES, f"variable {name} access var_off={tnum_text(reg[1])} disallowed")
+
+
+def released_whole(ck: Checker, regno: int, reg: Reg) -> None:
+    """What is given back is the very pointer that was taken: neither a constant nor a variable may have been added."""
+    if reg[3]:
+        raise Reject(EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc")
+    fixed_offset(ck, regno, reg)
 
 
 # structures that may be passed on from a constant offset on: what is known to be there, and not another CPU's

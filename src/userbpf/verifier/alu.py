@@ -177,8 +177,8 @@ def _compile_mov(ck: Checker, pc: int, insn: Insn) -> Step:
             regs = ck.regs
             reg = regs[s]
             if reg[0] == SCALAR:
-                if reg[1].mask and (not reg[2] or reg[2] & ADD_CONST):
-                    reg = regs[s] = (SCALAR, reg[1], ck.new_id(), 0, None)
+                if not reg[2] or reg[2] & ADD_CONST:
+                    reg = ck.link_before_copy(s)
             elif reg[0] == NOT_INIT:
                 raise Reject(EACCES, f"R{s} !read_ok")
             regs[d] = reg
@@ -199,8 +199,8 @@ def _compile_mov(ck: Checker, pc: int, insn: Insn) -> Step:
             return pc + 1
         val = reg[1]
         whole = val.umax < 1 << off - 1 if off else val.umax <= U32
-        if whole and val.mask and (not reg[2] or reg[2] & ADD_CONST):
-            reg = regs[s] = (SCALAR, val, ck.new_id(), 0, None)
+        if whole:
+            reg = ck.link_before_copy(s)
         new = sext(val, off, is64) if off else mov32(val)
         regs[d] = (SCALAR, new, reg[2] if whole else 0, reg[3] if whole else 0, None)
         return pc + 1

@@ -432,10 +432,14 @@ class Checker:
         return self.last_id
 
     def link_before_copy(self, regno: int) -> Reg:
-        """A scalar that is about to be copied gets an id to share."""
+        """A scalar that is about to be copied gets an id to share; a constant needs none. One that is linked at a distance
+        leaves those links: a copy could only be at one distance."""
         reg = self.regs[regno]
-        if reg[1].mask and (not reg[2] or reg[2] & ADD_CONST):
-            reg = self.regs[regno] = (SCALAR, reg[1], self.new_id(), 0, None)
+        if not reg[2] or reg[2] & ADD_CONST:
+            if reg[1].mask:
+                reg = self.regs[regno] = (SCALAR, reg[1], self.new_id(), 0, None)
+            elif reg[2]:
+                reg = self.regs[regno] = (SCALAR, reg[1], 0, 0, None)
         return reg
 
     def mark_precise(self, regno: int) -> None:

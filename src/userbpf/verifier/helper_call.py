@@ -270,8 +270,8 @@ class Call:
     def _offset(self, number: int, reg: Reg, arg: Arg) -> None:
         """Which kinds of pointer may come with an offset."""
         base = reg[0] & BASE_MASK
-        if arg.flags & OBJ_RELEASE and reg[3] and not (base == STACK and arg.base is ArgBase.PTR_TO_DYNPTR):
-            raise Reject(EINVAL, f"R{number} must have zero offset when passed to release func or trusted arg to kfunc")
+        if arg.flags & OBJ_RELEASE and not (base == STACK and arg.base is ArgBase.PTR_TO_DYNPTR):
+            access.released_whole(self.ck, number, reg)
         access.argument_offset(self.ck, number, reg)
 
     def memory(self, number: int, size: int, write: bool, zero_ok: bool, raw: bool) -> None:

@@ -192,8 +192,8 @@ def _projected(reg: Reg, name: str) -> bool:
 
 def _offset(call: KfuncCall, regno: int, reg: Reg) -> None:
     """What is given back comes whole; of the rest the kind of pointer decides."""
-    if call.release == regno and reg[3]:
-        raise Reject(EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc")
+    if call.release == regno:
+        access.released_whole(call.ck, regno, reg)
     access.argument_offset(call.ck, regno, reg)
 
 

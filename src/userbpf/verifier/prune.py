@@ -147,9 +147,7 @@ def _reg_safe(old: Reg, cur: Reg, ids: IdMap, how: int, precise: int) -> bool:
                 return False
             old_id, cur_id = old_id & ID_MASK, cur_id & ID_MASK
         elif old_id and cur_id & ADD_CONST:
-            if cur[1].mask:
-                return False
-            cur_id = 0  # a constant needs no link
+            return False
         return leq(old[1], cur[1]) and ids.same_scalar(old_id, cur_id)
     base = kind & BASE_MASK
     if base in (MAP_KEY, MAP_VALUE, MEM, BUF, TP_BUFFER):

@@ -142,7 +142,7 @@ def store(ck: Checker, pc: int, frame: Frame, off: int, size: int, value: int) -
     note = True
     if reg is not None and reg[0] == SCALAR and not off % 8 and ck.bpf_capable and (size == 8 or ck.narrow_spills):
         fits = reg[1].umax >> (8 * size) == 0
-        if fits and reg[1].mask:
+        if fits:
             reg = ck.link_before_copy(value)
         if not fits and reg[2]:
             reg = (SCALAR, reg[1], 0, 0, None)

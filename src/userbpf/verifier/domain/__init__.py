@@ -75,6 +75,7 @@ from userbpf.verifier.domain.val import (
     s64,
     sweep,
     table_sizes,
+    unsigned_text,
 )
 from userbpf.verifier.domain.width import (
     bswap,
@@ -144,4 +145,5 @@ __all__ = [
     "sweep",
     "table_sizes",
     "to_le",
+    "unsigned_text",
 ]

@@ -234,7 +234,7 @@ def number_text(n: int) -> str:
     return hex(n)
 
 
-def _unsigned_text(n: int) -> str:
+def unsigned_text(n: int) -> str:
     """A number as Linux's log prints an unsigned one."""
     n &= U64
     return str(n) if n <= 0xFFFF else hex(n)
@@ -260,7 +260,7 @@ def _bounds_text(val: Val) -> str:
         first = shown[0]
         group = [i for i in shown if i & 1 == first & 1 and keys[i] == keys[first]]
         shown = [i for i in shown if i not in group]
-        text = number_text if _NAMES[first][0] == "s" else _unsigned_text
+        text = number_text if _NAMES[first][0] == "s" else unsigned_text
         parts.append("=".join(_NAMES[i] for i in group) + "=" + text(keys[first]))
     if val.mask != U64:
         parts.append(f"var_off=({val.value:#x}; {val.mask:#x})")
