@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from bench_verifier import generate
-from bench_verifier.diff import OUR_FD, SHAPES
-from bench_verifier.follow import Follower, Leak
+from bench_verifier.follow import Checked, Follower, Leak, machine_for, request
+from bench_verifier.generate import Program
 from bench_verifier.machine import Machine
-from userbpf.abi.enums import ProgType
-from userbpf.isa.insn import Insn
-from userbpf.verifier import VerifyRequest, prune
+from userbpf.verifier import prune
 from userbpf.verifier import regs as R
 from userbpf.verifier.check import Checker
 from userbpf.verifier.collector import uncollected
@@ -28,14 +25,10 @@ TEST_STATE_FREQ = 1 << 3
 class Kept:
     """A verification that was let run to its end, with all states that it kept."""
 
-    def __init__(self, insns: list[Insn], prog_type: int) -> None:
-        code = generate.bind(insns, [OUR_FD + n for n in range(len(SHAPES))])
-        self.insns, self.prog_type = insns, prog_type
+    def __init__(self, prog: Program) -> None:
+        self.prog = prog
         self.states: dict[int, list[State]] = {}
-        request = VerifyRequest(
-            code, ProgType(prog_type), prog_flags=TEST_STATE_FREQ, resolve_map=lambda fd: SHAPES[fd - OUR_FD]
-        )
-        self.checker = Checker(request)
+        self.checker = Checker(request(prog, TEST_STATE_FREQ))
         keep = prune._keep
 
         def watched(ck: Checker, pc: int, cur: State, bucket: prune.Kept) -> None:
@@ -49,17 +42,19 @@ class Kept:
             for state in states:
                 prune._clean(self.checker, state)  # what nothing reads may be anything
 
-    def along(self, seed: int, most: int = 2000) -> int:
-        """One run; how many states were compared. Raises Leak."""
-        run = _Run(self, Machine(self.insns, self.prog_type, seed))
+    def along(self, seed: int, most: int = 2000) -> Checked:
+        """One run; how much was compared, an instruction being one where states are kept. Raises Leak."""
+        run = _Run(self, machine_for(self.prog, seed))
         points = self.checker.cfg.prune
+        compared = 0
         for _ in range(most):
             if run.machine.done:
                 break
             if points[run.machine.pc]:
                 run.covered()
+                compared += 1
             run.machine.step()
-        return run.checked
+        return Checked(compared, run.checked)
 
 
 class _Run:
@@ -71,10 +66,12 @@ class _Run:
     def __init__(self, kept: Kept, machine: Machine) -> None:
         self.kept = kept
         self.machine = machine
+        self.base = 0
         self.checked = 0
 
     def covered(self) -> None:
         pc = self.machine.pc
+        self.base = self.machine.roots[-1]
         why = "no state was kept"
         for state in self.kept.states.get(pc, ()):
             try:
@@ -85,17 +82,18 @@ class _Run:
         raise Leak(f"pc {pc}: nothing kept describes the run: {why}")
 
     def _fits(self, state: State) -> None:
-        m, live = self.machine, self.kept.checker.cfg.live
-        if len(state.frames) != len(m.frames) + 1:
+        m, live, base = self.machine, self.kept.checker.cfg.live, self.base
+        if len(state.frames) != len(m.callers) - base + 1:
             raise Leak("other calls")
         ids: dict[int, int] = {}
         last = len(state.frames) - 1
         for number, frame in enumerate(state.frames):
-            if number and m.frames[number - 1][0] != frame.callsite + 1:
+            if number and m.callers[base + number - 1].callsite != frame.callsite:
                 raise Leak("other calls")
             pc = state.pc if number == last else state.frames[number + 1].callsite
-            words = m.regs if number == last else m.frames[number]
-            for i in range(10) if number == last else range(6, 10):
+            words = m.regs if number == last else m.callers[base + number].regs
+            whole = number == last or state.frames[number + 1].in_callback
+            for i in range(10) if whole else range(6, 10):
                 reg = frame.regs[i]
                 if not live[pc] >> i & 1 or reg[0] == R.NOT_INIT:
                     continue
@@ -104,7 +102,7 @@ class _Run:
             self._stack(number, frame, ids)
 
     def _stack(self, number: int, frame: Frame, ids: dict[int, int]) -> None:
-        base = self.machine.stacks[number] + 512
+        base = self.machine.stacks[self.base + number] + 512
         for i, (types, spill) in enumerate(frame.stack):
             content = self.machine.bytes_at(base - 8 * (i + 1), 8)
             where = f"frame {number} fp-{8 * (i + 1)}"

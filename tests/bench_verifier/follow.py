@@ -2,20 +2,25 @@
 
 No pruning, no kernel: where a conditional jump goes both ways, the concrete machine chooses. After each instruction every
 scalar lies in its tnum and all its ranges, every pointer at its base and offset, spills and zero bytes hold what they say,
-equal ids hold equal values, and a predicted branch went as predicted.
+equal ids hold equal values, and a predicted branch went as predicted. A callback comes back to its call, as the checker has it; a
+global function is followed by itself, from what its prototype promises.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+from dataclasses import dataclass
 from unittest.mock import patch
 
-from bench_verifier import generate
-from bench_verifier.diff import OUR_FD, SHAPES
-from bench_verifier.machine import BASE, PACKET, Fault, Machine
-from userbpf.abi.enums import ProgType
-from userbpf.isa.insn import Insn
-from userbpf.verifier import MapShape, VerifyRequest
+from bench_verifier import wide
+from bench_verifier.diff import OUR_FD
+from bench_verifier.generate import Program, bind
+from bench_verifier.machine import BASE, CPUS, Fault, Machine
+from userbpf.abi.enums import MapType, ProgType
+from userbpf.btf import Btf
+from userbpf.errors import BpfError
+from userbpf.verifier import MapShape, VerifyRequest, callbacks
 from userbpf.verifier import regs as R
 from userbpf.verifier.check import Checker
 from userbpf.verifier.domain import s64
@@ -25,9 +30,20 @@ U64 = (1 << 64) - 1
 U32 = (1 << 32) - 1
 
 
-# Loads that sign-extend. Linux 6.18.44 keeps the id of a narrow spill on such a fill, so that copies count as equal which are
-# not; userbpf mirrors the log and this hole with it, and the comparison looks away here and nowhere else.
-LINUX_KEEPS_ID = (0x81, 0x89, 0x91)
+# pointers whose place is known: from the beginning of what they point to
+ORIGINS = (R.STACK, R.PACKET, R.PACKET_META, R.MAP_VALUE, R.MAP_KEY, R.MEM)
+SHAPES = [MapShape(MapType(m[0]), *m[1:]) for m in wide.WIDE_MAPS]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How much was compared: executed instructions after which the state was looked at, and the values in those states."""
+
+    insns: int = 0
+    values: int = 0
+
+    def __add__(self, other: Checked) -> Checked:
+        return Checked(self.insns + other.insns, self.values + other.values)
 
 
 class Leak(AssertionError):
@@ -44,29 +60,35 @@ class Follower(Checker):
     def __init__(self, req: VerifyRequest, machine: Machine, most: int) -> None:
         super().__init__(req)
         self.machine = machine
-        self.most = most
-        self.checked = 0
+        self.left = most  # instructions
+        self.base = 0  # the machine's callers below the function that is followed by itself
+        self.insns_checked = self.checked = 0
 
     def mark_precise(self, regno: int) -> None:
         """Of no use without pruning."""
 
     def _paths(self) -> None:
+        """One function along the run, until the run has left it."""
         m = self.machine
-        for _ in range(self.most):
+        while self.left:
+            self.left -= 1
             pc = self.pc
             self.note_entry = False
             self.st.last_pc = self.prev_pc
             self.st.pc = pc
             nxt = self._abstract(pc)
             m.step()
-            if m.done:
-                if nxt >= 0:
+            if m.pc in m.global_funcs and m.roots[-1] == len(m.callers) > self.base:
+                self._inside(m.pc)
+            if m.done or len(m.callers) < self.base:
+                if nxt >= 0 and not m.gone:
                     raise Leak(f"pc {pc}: the run is over, the abstract one goes on at {nxt}")
-                raise _Done
-            if self.pushed:  # a jump that goes both ways: the pushed one jumps
-                if m.taken:
-                    self.set_state(self.pushed[0].state)
-                    nxt = self.pushed[0].pc
+                if m.done:
+                    raise _Done
+                return
+            if m.other and self.pushed:
+                self.set_state(self.pushed[0].state)
+                nxt = self.pushed[0].pc
             if nxt != m.pc:
                 raise Leak(f"pc {pc}: goes to {m.pc}, expected at {nxt} only")
             self.prev_pc, self.pc = pc, m.pc
@@ -74,16 +96,23 @@ class Follower(Checker):
             self._compare(pc)
         raise _Done
 
+    def _inside(self, start: int) -> None:
+        """The run has entered a global function: follow it there, then go on behind the call."""
+        before = self.st, self.pc, self.prev_pc, self.base
+        self.base = len(self.machine.callers)
+        self.pushed.clear()
+        number = self.cfg.starts.index(start)
+        self.check_function(number, lambda frame: callbacks.global_arguments(self, number, frame))
+        st, self.pc, self.prev_pc, self.base = before
+        self.set_state(st)
+        self.machine.gone = self.machine.other = False
+
     def _abstract(self, pc: int) -> int:
         step = self.steps[pc]
         if step is None:
             step = self.steps[pc] = self.compile(pc)
         self.pushed.clear()
         nxt = step(self)
-        insn = self.insns[pc]
-        if insn.code in LINUX_KEEPS_ID and self.regs[insn.src][0] == R.STACK:
-            kind, val, _, _, extra = self.regs[insn.dst]
-            self.regs[insn.dst] = (kind, val, 0, 0, extra)
         if self.pushed and self.pushed[0].pc == pc:  # the path was split before the instruction
             later = self.pushed.pop(0)
             dst = self.insns[pc].dst
@@ -96,20 +125,24 @@ class Follower(Checker):
     # -- comparison ----------------------------------------------------------------------------------------------------
 
     def _compare(self, pc: int) -> None:
-        m = self.machine
+        m, base = self.machine, self.base
+        self.insns_checked += 1
         ids: dict[int, int] = {}
         frames = self.st.frames
-        if len(frames) != len(m.frames) + 1:
-            raise Leak(f"pc {pc}: {len(frames)} frames, the run has {len(m.frames) + 1}")
+        if len(frames) != len(m.callers) - base + 1:
+            raise Leak(f"pc {pc}: {len(frames)} frames, the run has {len(m.callers) - base + 1}")
         for number, frame in enumerate(frames):
             top = number == len(frames) - 1
-            concrete = m.regs if top else m.frames[number]
-            for i, reg in enumerate(frame.regs):
-                if reg[0] != R.NOT_INIT and (top or i in (6, 7, 8, 9)):
+            concrete = m.regs if top else m.callers[base + number].regs
+            # a callback's caller makes its call again
+            kept = range(11) if top else range(10) if frames[number + 1].in_callback else range(6, 10)
+            for i in kept:
+                reg = frame.regs[i]
+                if reg[0] != R.NOT_INIT:
                     self._holds(f"pc {pc}: frame {number} R{i}", reg, concrete[i], ids)
-            base = m.stacks[number] + 512
+            end = m.stacks[base + number] + 512
             for i, (types, spill) in enumerate(frame.stack):
-                self._slot(f"pc {pc}: frame {number} fp-{8 * (i + 1)}", types, spill, base - 8 * (i + 1), ids)
+                self._slot(f"pc {pc}: frame {number} fp-{8 * (i + 1)}", types, spill, end - 8 * (i + 1), ids)
 
     def _slot(self, where: str, types: bytes, spill: Reg | None, addr: int, ids: dict[int, int]) -> None:
         content = self.machine.bytes_at(addr, 8)
@@ -141,36 +174,57 @@ class Follower(Checker):
         if kind & R.MAYBE_NULL and not word:
             return
         base = kind & R.BASE_MASK
-        if base not in (R.STACK, R.PACKET, R.MAP_VALUE, R.MEM):
+        if base not in ORIGINS:
             return
-        at = (word & U32) - BASE - (512 if base == R.STACK else 0)
+        m = self.machine
+        at = (word & U32) - BASE - (512 if base == R.STACK else m.meta if base == R.PACKET else 0)
         if word >> 32 != self._region(word, base, extra):
             raise Leak(f"{where}: {word:#x} does not point to {R.type_name(kind)}")
         if at - off & U64 not in val and not (val.mask == 0 and s64(val.value) + off == at):
             raise Leak(f"{where}: at offset {at}, expected {off} + {val}")
-        if base == R.PACKET and extra > 0 and at - off + extra > len(self.machine.memory[PACKET]):
-            raise Leak(f"{where}: range {extra} from {at - off} is more than the packet has")
+        if base in (R.PACKET, R.PACKET_META) and extra > 0:
+            have = m.meta if base == R.PACKET_META else len(m.memory[m.packet]) - m.meta
+            if at - off + extra > have:
+                raise Leak(f"{where}: range {extra} from {at - off} is more than the packet has")
 
     def _region(self, word: int, base: int, extra: object) -> int:
         if base == R.STACK:
             assert isinstance(extra, int)
-            return self.machine.stacks[extra] >> 32
-        return PACKET if base == R.PACKET else word >> 32
+            return self.machine.stacks[self.base + extra] >> 32
+        return self.machine.packet if base in (R.PACKET, R.PACKET_META) else word >> 32
+
+
+def request(prog: Program, flags: int = 0, level: int = 0) -> VerifyRequest:
+    """A program of either generator, with BTF where it has some."""
+    code = bind(prog.insns, [OUR_FD + n for n in range(len(SHAPES))])
+    req = VerifyRequest(
+        code, ProgType(prog.prog_type), prog_flags=flags, log_level=level, resolve_map=_resolve, nr_cpus=CPUS
+    )
+    if isinstance(prog, wide.WideProgram):
+        req.btf = Btf.parse(prog.btf)
+        req.func_info, req.line_info = prog.func_info, prog.line_info
+    return req
 
 
 def _resolve(fd: int) -> MapShape:
+    if not 0 <= fd - OUR_FD < len(SHAPES):
+        raise BpfError(errno.EBADF)
     return SHAPES[fd - OUR_FD]
 
 
-def follow(insns: list[Insn], prog_type: int, seed: int, most: int = 3000) -> int:
-    """Drive an accepted program along one random run; the number of checked values. Raises Leak or Fault."""
-    code = generate.bind(insns, [OUR_FD + n for n in range(len(SHAPES))])
-    req = VerifyRequest(code, ProgType(prog_type), resolve_map=_resolve)
-    follower = Follower(req, Machine(insns, prog_type, seed), most)
+def machine_for(prog: Program, seed: int) -> Machine:
+    """One run to be."""
+    known = prog.global_funcs if isinstance(prog, wide.WideProgram) else {}
+    return Machine(prog.insns, prog.prog_type, seed, known)
+
+
+def follow(prog: Program, seed: int, most: int = 3000) -> Checked:
+    """Drive an accepted program along one random run; how much was checked. Raises Leak or Fault."""
+    follower = Follower(request(prog), machine_for(prog, seed), most)
     # precision is for pruning, and there is none
     with patch("userbpf.verifier.callbacks.mark_slot_precise", lambda *_: None), contextlib.suppress(_Done):
         follower.run()
-    return follower.checked
+    return Checked(follower.insns_checked, follower.checked)
 
 
-__all__ = ["Fault", "Follower", "Leak", "follow"]
+__all__ = ["Checked", "Fault", "Follower", "Leak", "follow", "machine_for", "request"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from unittest.mock import patch
 
-from bench_verifier import diff, generate, golden
+from bench_verifier import diff, generate, golden, runs
 from bench_verifier.follow import Leak, follow
 from bench_verifier.machine import Fault
 from bpfcalls import Calls, calls_of
@@ -70,10 +70,10 @@ def _iter(case: dict[str, object]) -> None:
 
 
 def _follow(name: str, seed: int) -> None:
-    prog = generate.program(generate.PROG_TYPES[name], seed)
+    prog = runs.program(name, seed)
     for run in range(3):
         try:
-            follow(prog.insns, prog.prog_type, run)
+            follow(prog, run)
         except (Leak, Fault) as e:
             raise Noticed(str(e)) from e
 

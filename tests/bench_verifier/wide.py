@@ -2,7 +2,7 @@
 
 Variable offsets proven by comparison, may_goto and counted loops over map values, global functions, callbacks (bpf_loop,
 for_each_map_elem), tail calls, atomics of all kinds and sizes, ring-buffer output, loads that sign-extend, pointers spilled and
-filled, arithmetic between packet pointers, far jumps. Each program has a BTF blob with func_info and line_info.
+filled, arithmetic between packet pointers, the packet's meta data, classic packet loads, far jumps. Each program has a BTF blob with func_info and line_info.
 
 cd tests && python -m bench_verifier.wide xdp 0 500 [SHOW] [--mutated] [--mirror]     compares as `bench_verifier.diff` does
 """
@@ -18,11 +18,23 @@ import re
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench_verifier import diff, generate
-from bench_verifier.generate import ARRAY, BIG_ARRAY, HASH, MAPS, PKT_DATA, XDP, Frame, Generator, MapSpec, Program
+from bench_verifier.generate import (
+    ARRAY,
+    BIG_ARRAY,
+    HASH,
+    MAPS,
+    PKT_DATA,
+    PKT_META,
+    XDP,
+    Frame,
+    Generator,
+    MapSpec,
+    Program,
+)
 from userbpf import linux
 from userbpf.abi.attrs import BtfLoadAttr, MapCreateAttr, ProgLoadAttr
 from userbpf.btf.builder import Builder
@@ -53,6 +65,7 @@ class WideProgram(Program):
     func_info: list[tuple[int, int]]
     line_info: list[tuple[int, int, int, int]]
     btf: bytes
+    global_funcs: dict[int, tuple[str, ...]] = field(default_factory=dict)  # arguments, by first instruction
 
 
 class Wide(Generator):
@@ -205,6 +218,51 @@ class Wide(Generator):
         self.frame.meet(before)
         for pc in out:
             self.land(pc)
+
+    def meta_data(self) -> None:
+        """What stands before the packet, up to its beginning."""
+        if self.type not in PKT_META or not self.frame.has_ctx:
+            self.classic_load()
+            return
+        rng = self.rng
+        self.frame.live -= {1, 2, 3, 4, 5}
+        self.emit(0x61, 2, 6, PKT_META[self.type])
+        self.emit(0x61, 3, 6, PKT_DATA[self.type][0])
+        reach = rng.choice((4, 8, 8, 12, 32))
+        if rng.random() < 0.4:
+            idx = self.scalar()
+            self.emit(0x57, idx, 0, 0, rng.choice((4, 12, 15)))
+            self.emit(0x0F, 2, idx)
+            self.frame.live -= {2, 3}
+        self.emit(0xBF, 1, 2)
+        self.emit(0x07, 1, 0, 0, reach)
+        code, dst, src = rng.choice(((0x2D, 1, 3), (0xAD, 3, 1), (0x3D, 1, 3), (0xBD, 3, 1)))
+        skip = self.emit(code, dst, src)
+        before = self.frame.copy()
+        self.frame.live -= {1, 2, 3}
+        for _ in range(rng.randrange(1, 3)):
+            width = rng.choice([w for w in (1, 2, 4, 8) if w <= reach])
+            off = rng.choice((0, reach - width, rng.randrange(reach - width + 1)))
+            if rng.random() < 0.7 or not self.frame.live:
+                reg = rng.choice((0, 4, 5, 7, 8))
+                self.emit(rng.choice(LOADS[width]), reg, 2, off)
+                self.frame.live.add(reg)
+            else:
+                self.emit(STORES[width], 2, rng.choice(sorted(self.frame.live)), off)
+        self.frame.meet(before)
+        self.land(skip)
+
+    def classic_load(self) -> None:
+        """A byte, two or four of the packet; where it is too short, the function ends."""
+        if self.type == XDP or not self.frame.has_ctx:
+            self.alu()
+            return
+        rng = self.rng
+        if rng.random() < 0.6:
+            self.emit(rng.choice((0x20, 0x28, 0x30)), 0, 0, 0, rng.choice((0, 8, 12, 14, 23, 60)))
+        else:
+            self.emit(rng.choice((0x40, 0x48, 0x50)), 0, self.scalar(), 0, rng.choice((0, 2, 14)))
+        self.clobber()
 
     def may_goto_loop(self) -> None:
         rng = self.rng
@@ -421,6 +479,7 @@ class Wide(Generator):
             (super().step, 50), (self.value_bounded, 8), (self.packet_walk, 8), (self.may_goto_loop, 4), (self.index_loop, 4),
             (self.tail_call, 2), (self.ringbuf_output, 2), (self.pointer_spill, 5), (self.far_jump, 2),
             (self.subset_helper, 3), (self.wide_call, 12), (self.stack_atomic, 4),
+            (self.meta_data, 4),
         ]  # fmt: skip
         steps, weights = zip(*more, strict=True)
         rng.choices(steps, weights)[0]()
@@ -507,7 +566,8 @@ class Wide(Generator):
         for pc, insn in enumerate(self.out):
             if pc in (0, *starts) or (insn.code and self.out[pc - 1].code != 0x18 and rng.random() < 0.3):
                 line_info.append((pc, texts[0], rng.choice(texts[1:]), rng.randrange(1, 4) << 10 | rng.randrange(4)))
-        return WideProgram(self.type, self.seed, self.pure, self.out, func_info, line_info, btf)
+        called = {start: func.args for start, func in zip(starts, self.funcs, strict=True) if func.kind == "global"}
+        return WideProgram(self.type, self.seed, self.pure, self.out, func_info, line_info, btf, called)
 
     def types(self) -> tuple[bytes, list[int], list[int]]:
         """A blob, the ids of the functions, offsets of a file name and of lines."""
@@ -544,7 +604,8 @@ def mutate(prog: WideProgram, seed: int) -> WideProgram:
         i._replace(src=a.src) if a.code == 0x18 and a.src == 4 and i.code == 0x18 else i
         for i, a in zip(other.insns, prog.insns, strict=True)
     ]
-    return WideProgram(prog.prog_type, prog.seed, prog.pure, code, prog.func_info, prog.line_info, prog.btf)
+    infos = prog.func_info, prog.line_info, prog.btf, prog.global_funcs
+    return WideProgram(prog.prog_type, prog.seed, prog.pure, code, *infos)
 
 
 # -- both sides --------------------------------------------------------------------------------------------------------------

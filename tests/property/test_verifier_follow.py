@@ -8,85 +8,55 @@ from typing import Any
 
 import pytest
 
-from bench_verifier import diff, generate
+from bench_verifier import runs
 from bench_verifier.follow import Follower, Leak, follow
-from bench_verifier.machine import Fault, Machine
+from bench_verifier.generate import Program
+from bench_verifier.machine import Fault, can_run
 from userbpf.verifier import alu, domain, jump, stack
 
-TYPES = pytest.mark.parametrize("name", generate.PROG_TYPES)
+FAMILIES = pytest.mark.parametrize("family", runs.FAMILIES)
 
 
-def accepted(name: str, seed: int) -> generate.Program | None:
-    prog = generate.program(generate.PROG_TYPES[name], seed)
-    return None if diff.ours(prog.insns, prog.prog_type, 0).err else prog
-
-
-def follow_all(name: str, seeds: range, runs: int) -> int:
-    checked = 0
-    for seed in seeds:
-        prog = accepted(name, seed)
-        for run in range(runs) if prog else ():
-            try:
-                checked += follow(prog.insns, prog.prog_type, run)
-            except (Leak, Fault) as e:
-                raise AssertionError(f"{name} seed {seed} run {run}: {e}") from e
-    return checked
-
-
-@TYPES
-def test_abstract_holds_concrete(name: str) -> None:
-    assert follow_all(name, range(40), 3) > 10_000
+@FAMILIES
+def test_abstract_holds_concrete(family: str) -> None:
+    checked = runs.over(runs.followed, family, range(200, 212) if "wide" in family else range(40), 3)
+    assert checked.insns > 1_500 and checked.values > 10_000
 
 
 @pytest.mark.sweep
-@TYPES
+@FAMILIES
 @pytest.mark.parametrize("part", range(10))
-def test_abstract_holds_concrete_sweep(name: str, part: int) -> None:
-    follow_all(name, range(20_000 + part * 400, 20_250 + part * 400), 6)
+def test_abstract_holds_concrete_sweep(family: str, part: int) -> None:
+    runs.over(runs.followed, family, range(20_000 + part * 400, 20_250 + part * 400), 6)
 
 
-def run(prog: generate.Program, seed: int, most: int = 20_000) -> bool:
-    """One concrete run; whether it came to its end."""
-    machine = Machine(prog.insns, prog.prog_type, seed)
-    for _ in range(most):
-        machine.step()
-        if machine.done:
-            return True
-    return False
-
-
-def never_faults(name: str, seeds: range, runs: int, mutated: bool) -> int:
+def never_faults(family: str, seeds: range, count: int, mutated: bool) -> int:
     """Here pruning counts: the whole verifier said yes."""
     ended = 0
     for seed in seeds:
-        prog = generate.program(generate.PROG_TYPES[name], seed)
-        if mutated:
-            prog = generate.mutate(prog, seed)
-        if {i.code for i in prog.insns} & STRANGE or diff.ours(prog.insns, prog.prog_type, 0).err:
+        prog = (runs.mutated if mutated else runs.program)(family, seed)
+        if not can_run(prog.insns) or not runs.is_accepted(prog):
             continue
-        for n in range(runs):
+        for n in range(count):
             try:
-                assert run(prog, n)
-                ended += 1
+                ended += runs.completes(prog, n)
             except (Fault, IndexError) as e:
-                raise AssertionError(f"{name} seed {seed} run {n}{' mutated' * mutated}: {e}") from e
+                raise AssertionError(f"{family} seed {seed} run {n}{' mutated' * mutated}: {e}") from e
     return ended
 
 
-# what a mutation may make and the machine does not know: legacy packet loads, may_goto, other helpers are left out by code
-STRANGE = {0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0xE5, 0x06}
-
-
-@TYPES
-def test_accepted_never_faults(name: str) -> None:
-    assert never_faults(name, range(40), 5, False) > 100
+@FAMILIES
+@pytest.mark.parametrize(("mutated", "least"), [(False, 60), (True, 15)], ids=["whole", "mutated"])
+def test_accepted_never_faults(family: str, mutated: bool, least: int) -> None:
+    assert never_faults(family, range(100, 130), 5, mutated) > least
 
 
 @pytest.mark.sweep
-@TYPES
+@FAMILIES
+@pytest.mark.parametrize("mutated", [False, True], ids=["whole", "mutated"])
 @pytest.mark.parametrize("part", range(10))
-def test_accepted_never_faults_sweep(name: str, part: int) -> None:
-    never_faults(name, range(40_000 + part * 1000, 41_000 + part * 1000), 10, False)
+def test_accepted_never_faults_sweep(family: str, part: int, mutated: bool) -> None:
+    never_faults(family, range(40_000 + part * 1000, 41_000 + part * 1000), 10, mutated)
 
 
 # -- a test of the tests: each wrong rule must be seen -------------------------------------------------------------------
@@ -140,8 +110,9 @@ def _lose_fork(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def some_programs() -> list[generate.Program]:
-    return [p for seed in range(150) for name in generate.PROG_TYPES if (p := accepted(name, seed))]
+def some_programs() -> list[Program]:
+    made = (runs.program(family, seed) for seed in range(150) for family in runs.FAMILIES[:3])
+    return [prog for prog in made if runs.is_accepted(prog)]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -153,7 +124,7 @@ def test_a_wrong_checker_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) 
         for prog in some_programs():
             for n in range(3):
                 try:
-                    follow(prog.insns, prog.prog_type, n)
+                    follow(prog, n)
                 except (Leak, Fault):
                     return
                 except Exception:  # refused, or lost: no proof of anything
