@@ -62,7 +62,10 @@ class Rounds:
 
 
 class Machine:
-    """One run of one program on one random input; `global_funcs`: the arguments of each global function, by its first instruction."""
+    """One run of one program on one random input.
+
+    `global_funcs`: the kinds of arguments of each global function, by its first instruction.
+    """
 
     def __init__(
         self, insns: list[Insn], prog_type: int, seed: int, global_funcs: Mapping[int, tuple[str, ...]] = NO_FUNCTIONS

@@ -2,7 +2,8 @@
 
 Variable offsets proven by comparison, may_goto and counted loops over map values, global functions, callbacks (bpf_loop,
 for_each_map_elem), tail calls, atomics of all kinds and sizes, ring-buffer output, loads that sign-extend, pointers spilled and
-filled, arithmetic between packet pointers, the packet's meta data, classic packet loads, far jumps. Each program has a BTF blob with func_info and line_info.
+filled, arithmetic between packet pointers, the packet's meta data, classic packet loads, far jumps. Each program has a BTF blob
+with func_info and line_info.
 
 cd tests && python -m bench_verifier.wide xdp 0 500 [SHOW] [--mutated] [--mirror]     compares as `bench_verifier.diff` does
 """
