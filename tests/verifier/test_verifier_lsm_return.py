@@ -60,6 +60,19 @@ def test_refused(text: str, has: str) -> None:
     assert f"At program exit the register R0 has {has} {SHOULD}" in log
 
 
+@pytest.mark.parametrize("text", ["r0 = *(u64 *)(r1 +8)", "r0 = *(u64 *)(r1 +8)\nif w0 != 0 goto +1\nw0 = 0"])
+def test_what_others_returned_is_a_verdict_too(text: str) -> None:
+    """The result so far follows the arguments; since 6.12 its range is the hook's, so that it may be passed on."""
+    err, log = mine(lsm(text), excerpt())
+    assert err == 0, log[-3:]
+    assert any("R0=scalar(smin=smin32=-4095,smax=smax32=0)" in line for line in log)
+
+
+def test_half_of_what_others_returned() -> None:
+    err, log = mine(lsm("r0 = *(u32 *)(r1 +8)"), excerpt())
+    assert err == 0, log[-3:]
+
+
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 VOID = "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!"
 

@@ -13,7 +13,7 @@ from userbpf.spec.limits import BPF_MAX_VAR_OFF
 from userbpf.verifier import btfptr, fields, kptr, stack
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.context import sock_readable
-from userbpf.verifier.domain import S64_MIN, Val, cast, const, sext, unsigned_text
+from userbpf.verifier.domain import S64_MIN, UNKNOWN, Val, cast, const, sext, unsigned_text
 from userbpf.verifier.regs import (
     ALLOC,
     ARENA,
@@ -333,7 +333,8 @@ def _ctx(
     if write or value < 0:
         return
     if result[0] == SCALAR:
-        ck.regs[value] = loaded(size, sx)
+        known = result[1]
+        ck.regs[value] = loaded(size, sx) if known is UNKNOWN else scalar(narrowed(known, size, sx))
     elif result[0] & MAYBE_NULL:
         ck.regs[value] = (result[0], result[1], ck.new_id(), result[3], result[4])
     else:

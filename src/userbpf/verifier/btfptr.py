@@ -26,6 +26,7 @@ from userbpf.verifier import access, graph, sections
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.attach import Target, kind_text
 from userbpf.verifier.btfwalk import Met, Step, shown, struct_named, walk
+from userbpf.verifier.domain import from_srange
 from userbpf.verifier.regs import (
     ALLOC,
     BTF_ID,
@@ -42,6 +43,7 @@ from userbpf.verifier.regs import (
     USER,
     ZERO,
     Reg,
+    scalar,
 )
 from userbpf.verifier.reject import EACCES, EINVAL, ENOTSUPP, EPERM, Reject
 
@@ -118,6 +120,10 @@ class BtfContext:
                 return UNKNOWN_REG, ""
             if target.int_value_only and not (isinstance(t, Int) and t.size <= 8):
                 return None, f"ret type {kind_text(t)} not allowed for fmod_ret"
+            if (
+                target.ret_is_32 and target.ret is not None
+            ):  # an LSM hook: what came before is as narrow as what follows
+                return scalar(from_srange(*target.ret)), ""
         else:
             return None, f"func '{name}' doesn't have {number + 1}-th argument"
         if isinstance(t, (Int, Enum, Composite)):
