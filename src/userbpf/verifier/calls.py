@@ -139,7 +139,7 @@ def compile_ld_abs(ck: Checker, pc: int, insn: Insn) -> Step:
         regs = ck.regs
         if regs[6][0] == NOT_INIT:
             raise Reject(EACCES, "R6 !read_ok")
-        if ck.st.refs or ck.st.locks.held:
+        if ck.st.refs or ck.st.sections.held:
             leak(ck, "BPF_LD_[ABS|IND]")
         if regs[6][0] != CTX:
             raise Reject(EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb")
@@ -242,7 +242,7 @@ def exit_step(pc: int) -> Step:
         st = ck.st
         if len(st.frames) > 1:
             return _return(ck, pc)
-        if st.refs or st.locks.held:
+        if st.refs or st.sections.held:
             leak(ck, "BPF_EXIT instruction in main prog")
         from userbpf.verifier import results
 

@@ -1,7 +1,7 @@
 """One call of one helper: what its row demands of the arguments, in the order in which Linux asks, and what comes of it.
 
 Caller-saved registers die, references are taken and given back, packet pointers become invalid where packet data may move.
-A kind of argument that needs more than a type has its handler in `HANDLERS`; other rooms put theirs there.
+A kind of argument that needs more than a type has its handler in `HANDLERS`; other modules put theirs there.
 """
 
 from __future__ import annotations
@@ -113,8 +113,6 @@ ACCEPTS: Final[dict[ArgBase, tuple[int, ...]]] = {
     ArgBase.KPTR_XCHG_DEST: (MAP_VALUE, BTF_ID | ALLOC),
     ArgBase.PTR_TO_DYNPTR: (STACK, DYNPTR),
 }
-# argument kinds whose checking is not here yet: calls that need them are refused
-UNSUPPORTED: Final = frozenset((ArgBase.PTR_TO_ARENA,))
 
 
 class Call:
@@ -156,7 +154,6 @@ class Call:
             ck.may_sleep = True
         for number, arg in enumerate(self.args, 1):
             self._argument(number, arg)
-        self._rest_of_arguments()
         if self.perhaps_null and not ck.mirror:
             # Linux lets it pass where the helper takes NULL (for nothing); of some size the helper would follow it
             kind = ck.regs[self.perhaps_null][0]
@@ -185,9 +182,6 @@ class Call:
         return self.pc + 1
 
     # --- arguments -----------------------------------------------------------------------------------------------------
-    def _rest_of_arguments(self) -> None:
-        """Variadic helpers read nothing more that must be checked."""
-
     def _argument(self, number: int, arg: Arg) -> None:
         ck = self.ck
         base = arg.base
@@ -217,8 +211,6 @@ class Call:
             if self.ref:
                 raise Reject(EACCES, f"more than one arg with ref_obj_id R{number} {ref} {self.ref}")
             self.ref = ref
-        if base in UNSUPPORTED:
-            raise Reject(EINVAL, f"arguments of type {base.c_name} are not supported")
         handler = HANDLERS.get(base)
         if handler is not None:
             handler(self, number, reg, arg)
@@ -368,7 +360,7 @@ class Call:
         helper = row.id
         if helper == _H.tail_call:
             self._tail_call()
-            if ck.st.refs or ck.st.locks.held:
+            if ck.st.refs or ck.st.sections.held:
                 leak(ck, "tail_call")
         elif helper == _H.get_local_storage:
             if not (ck.regs[2][0] == SCALAR and ck.regs[2][1] is ZERO):

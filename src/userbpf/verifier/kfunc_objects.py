@@ -1,6 +1,6 @@
 """Kernel functions over objects on the stack and on the program's own heap: entered where `kfuncs` and `kfunc_args` look.
 
-Which rooms know them: `iters` (open-coded iterators), `sections` (RCU, preemption, interrupts), `graph` (objects, lists, trees),
+Modules that know them: `iters` (open-coded iterators), `sections` (RCU, preemption, interrupts), `graph` (objects, lists, trees),
 `locks`, `timers`.
 """
 

@@ -74,9 +74,7 @@ UNNAMED: Final = frozenset((NOT_INIT, SCALAR, CTX, STACK, MAP_PTR, PACKET, PACKE
 def states_equal(ck: Checker, old: State, cur: State, how: int) -> bool:
     if len(old.frames) != len(cur.frames):
         return False
-    if old.speculative and not cur.speculative:
-        return False
-    if len(old.refs) != len(cur.refs) or old.locks != cur.locks:
+    if len(old.refs) != len(cur.refs) or old.sections != cur.sections:
         return False
     if old.differs is not None:
         # what told one path from this state mostly tells the next one, too
@@ -435,7 +433,6 @@ def _keep(ck: Checker, pc: int, cur: State, bucket: Kept) -> None:
     ck.loops.enter(ck, new)
     cur.parent = new
     cur.first_pc = pc
-    cur.depth = new.depth + 1
 
 
 def _clean_all(ck: Checker, pc: int, cur: State, states: list[State]) -> None:

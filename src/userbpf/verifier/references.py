@@ -31,9 +31,9 @@ def leak(ck: Checker, what: str) -> None:
         raise Reject(EINVAL, f"{what} would lead to reference leak")
     if any(ref.kind == "irq" for ref in ck.st.refs):
         raise Reject(EINVAL, f"{what} cannot be used inside bpf_local_irq_save-ed region")
-    if ck.st.locks.rcu:
+    if ck.st.sections.rcu:
         raise Reject(EINVAL, f"{what} cannot be used inside bpf_rcu_read_lock-ed region")
-    if ck.st.locks.preempt:
+    if ck.st.sections.preempt:
         raise Reject(EINVAL, f"{what} cannot be used inside bpf_preempt_disable-ed region")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from userbpf.abi.enums import HelperId
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import btf_info, callbacks, depth, exceptions
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
@@ -37,7 +38,7 @@ LDX: Final = 1
 
 
 def check_all(ck: Checker) -> None:
-    """Main program first, then what it proved of the stack."""
+    """The main program, then the global functions that something calls, then the stack over all of them."""
 
     def setup(frame: Frame) -> None:
         if ck.extends:
@@ -220,7 +221,7 @@ def _abnormal_returns(ck: Checker, starts: Sequence[int]) -> None:
     for insn in ck.insns[starts[1] :]:
         if insn.code & 7 == 0 and insn.code & 0xE0 in (0x20, 0x40):
             raise Reject(EINVAL, "LD_ABS is not allowed in subprogs without BTF")
-        if insn.code == CALL and insn.src == 0 and insn.imm == 12:
+        if insn.code == CALL and insn.src == 0 and insn.imm == HelperId.tail_call:
             raise Reject(EINVAL, "tail_call is not allowed in subprogs without BTF")
 
 

@@ -1,6 +1,6 @@
 """Sections in which not everything may be done: RCU read-side sections, preemption off, interrupts off.
 
-RCU is a flag and preemption a counter (`Sections`, in `State.locks`); a saved interrupt flag is an object in a stack slot,
+RCU is a flag and preemption a counter (`Sections`, in `State.sections`); a saved interrupt flag is an object in a stack slot,
 held as a `Ref` of kind "irq", and given back in the order of saving.
 """
 
@@ -44,18 +44,18 @@ class Irq(NamedTuple):
 
 def sleepable(ck: Checker) -> bool:
     """Whether the program may sleep at all, or the function of it that runs later."""
-    own = ck.st.locks.sleeps
+    own = ck.st.sections.sleeps
     return ck.sleepable if own is None else own
 
 
 def in_rcu(ck: Checker) -> bool:
     """What RCU protects stays: in a section, under a lock, and in programs that cannot sleep anyway."""
-    return not sleepable(ck) or ck.st.locks.rcu or any(r.kind == "lock" for r in ck.st.refs)
+    return not sleepable(ck) or ck.st.sections.rcu or any(r.kind == "lock" for r in ck.st.refs)
 
 
 def may_sleep(ck: Checker) -> bool:
     """Whether the program may sleep right here."""
-    sections = ck.st.locks
+    sections = ck.st.sections
     return (
         sleepable(ck)
         and not sections.rcu
@@ -67,9 +67,9 @@ def may_sleep(ck: Checker) -> bool:
 def sleeping_helper(ck: Checker, name: str) -> None:
     """A helper that might sleep is called."""
     where = ""
-    if ck.st.locks.rcu:
+    if ck.st.sections.rcu:
         where = "rcu_read_lock region"
-    elif ck.st.locks.preempt:
+    elif ck.st.sections.preempt:
         where = "non-preemptible region"
     elif any(r.kind == IRQ for r in ck.st.refs):
         where = "IRQ-disabled region"
@@ -84,7 +84,7 @@ def enter_or_leave(call: KfuncCall) -> None:
     """What a call of a kernel function means for the sections the path is in; functions that sleep are refused."""
     ck, name = call.ck, call.kfunc.name
     st = ck.st
-    rcu, preempt = st.locks.rcu, st.locks.preempt
+    rcu, preempt = st.sections.rcu, st.sections.preempt
     sleeps = call.kfunc.has("sleep")
     if rcu:
         if name == "bpf_rcu_read_lock":
@@ -110,8 +110,8 @@ def enter_or_leave(call: KfuncCall) -> None:
         raise Reject(EACCES, f"kernel func {name} is sleepable within IRQ-disabled region")
     if call.kfunc.has("rcu_protected") and not in_rcu(ck):
         raise Reject(EACCES, f"kernel func {name} requires RCU critical section protection")
-    if (rcu, preempt) != st.locks[:2]:
-        st.locks = Sections(rcu, preempt, st.locks.sleeps)
+    if (rcu, preempt) != st.sections[:2]:
+        st.sections = Sections(rcu, preempt, st.sections.sleeps)
 
 
 def _unprotected(reg: Reg) -> Reg:

@@ -1,8 +1,8 @@
 """The state of one path: frames of registers and stack slots, references held, and how the path came here.
 
 A state is cheap to copy: registers and slots are immutable, so a copy is `list.copy()` twice a frame. Where the checker keeps
-a state for later paths to compare with, it becomes a `Checkpoint`, whose only mutable parts are which of its registers and
-slots turned out to matter (`precise`), how many paths from it are still open (`branches`), and, once all of them are
+a state for later paths to compare with, nothing of it changes but which of its registers and slots turned out to
+matter (`precise_regs`, `precise_slots`), how many paths from it are still open (`branches`), and, once all of them are
 done, what it drops as dead.
 """
 
@@ -66,10 +66,10 @@ class Hist(NamedTuple):
 
     pc: int
     prev: int
-    stack: tuple[int, int] | None = (
-        None  # (frame, slot), or of a comparison (NO_NUMBER, registers that point at the stack)
-    )
-    linked: tuple[tuple[int, bool, int], ...] | None = None  # (frame, is a register, register or slot)
+    # (frame, slot), or of a comparison (NO_NUMBER, registers that point at the stack)
+    stack: tuple[int, int] | None = None
+    # each (frame, is a register, register or slot)
+    linked: tuple[tuple[int, bool, int], ...] | None = None
 
 
 class Frame:
@@ -104,7 +104,9 @@ class Frame:
         self.callback_depth = 0
         self.callback_ret: tuple[int, int] | None = None
         self.instance: Instance
-        self.filled: tuple[int, ...] | None = None  # of a cleaned checkpoint: the slots that do not cover everything
+        self.filled: tuple[int, ...] | None = (
+            None  # of a kept state that was cleaned: the slots that do not cover everything
+        )
         self.precise_regs = 0
         self.precise_slots = 0
 
@@ -134,13 +136,12 @@ class Frame:
 
 
 class State:
-    """The path being checked, or one pushed for later, or (as Checkpoint) one kept to compare with."""
+    """The path being checked, or one pushed for later, or one kept to compare with."""
 
     __slots__ = (
         "branches",
         "callback_unroll_depth",
         "cleaned",
-        "depth",
         "differs",
         "equal",
         "first_pc",
@@ -148,13 +149,12 @@ class State:
         "hist",
         "hits",
         "last_pc",
-        "locks",
         "may_goto_depth",
         "misses",
         "parent",
         "pc",
         "refs",
-        "speculative",
+        "sections",
     )
 
     def __init__(self) -> None:
@@ -168,12 +168,10 @@ class State:
         self.hist: list[Hist] = []
         self.may_goto_depth = 0
         self.callback_unroll_depth = 0
-        self.depth = 0
         self.hits = 0
         self.misses = 0
         self.cleaned = False
-        self.speculative = False
-        self.locks = NO_SECTIONS
+        self.sections = NO_SECTIONS
         self.equal: State | None = None
         # what told the last path compared from this state: a frame, and in it a register or a slot
         self.differs: tuple[int, tuple[int, ...], tuple[int, ...]] | None = None
@@ -194,12 +192,10 @@ class State:
         new.hist = self.hist.copy()
         new.may_goto_depth = self.may_goto_depth
         new.callback_unroll_depth = self.callback_unroll_depth
-        new.depth = self.depth
         new.hits = 0
         new.misses = 0
         new.cleaned = False
-        new.speculative = self.speculative
-        new.locks = self.locks
+        new.sections = self.sections
         new.equal = None
         new.differs = None
         return new

@@ -105,4 +105,4 @@ def check_later(
     frame.async_entry = ck.frame.async_entry + 1
     frame.callback_ret = returns
     setup(frame.regs)
-    ck.push_program(frame, pc).locks = Sections(sleeps=sleeps)
+    ck.push_program(frame, pc).sections = Sections(sleeps=sleeps)
