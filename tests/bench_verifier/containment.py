@@ -115,8 +115,7 @@ def _one(rng: random.Random, dom: Any, a: Any, wa: int, b: Any, wb: int) -> list
         swapped = int.from_bytes(low.to_bytes(nbytes, "little"), "big")
         return [(f"bswap {nbytes}", dom.bswap(a, nbytes), swapped), (f"le {nbytes}", dom.to_le(a, nbytes), low)]
     if kind == 12:
-        op = rng.choice((0x40, 0x50))
-        split = dom.fork(op, a, b)
+        split = dom.sign_mask(a)
         if not split:
             return []
         return [("fork", split[0] if wa in split[0] else split[1], wa)]

@@ -181,7 +181,7 @@ def _answer_alu(dom: ModuleType | Any, q: Question, d: Fields | None, s: Fields)
         return [("end", q.after.get(dst), out.fields)]
     if op in (0x30, 0x90) and off:
         op |= 0x100
-    split = dom.fork(op, dv, sv)
+    split = dom.sign_mask(dv) if op in (0x40, 0x50) and not sv.mask else None
     if split:
         dv = split[0]
     out = dom.alu(op, is64, dv, sv)

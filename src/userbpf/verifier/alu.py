@@ -35,6 +35,7 @@ from userbpf.verifier.domain import (
     mov32,
     s64,
     sext,
+    sign_mask,
     to_le,
 )
 from userbpf.verifier.domain import make as make_val
@@ -66,6 +67,7 @@ from userbpf.verifier.regs import (
     UNKNOWN_REG,
     UNTRUSTED,
     ZERO,
+    ZERO_REG,
     Reg,
     known,
     scalar,
@@ -271,31 +273,16 @@ def _binary_imm(pc: int, insn: Insn, kind: int, op: int, is64: bool, linear: boo
 
 
 def fork(ck: Checker, pc: int, d: int, val: Val) -> Val:
-    """A sign mask (0 or -1, as `s>>= 63` leaves it) is about to be combined with a constant: take both cases apart.
-
-    Compilers turn `x < 0 ? a : b` into this; one range for both would lose the constant.
-    """
-    if val.smin == -1 and val.smax == 0:
-        zero, ones = known(0), const(U64)
-    elif val.s32min == -1 and val.s32max == 0:
-        reg = ck.regs[d]
-        zero = (SCALAR, _low_known(val, 0), reg[2], reg[3], None)
-        ones = _low_known(val, U32)
-    else:
+    """A sign mask is about to be combined with a constant: this path goes on with all ones, another takes up zero."""
+    split = sign_mask(val)
+    if split is None:
         return val
+    ones, zero = split
+    reg = ck.regs[d]
     other = ck.push(pc, pc)
     regs = other.frames[-1].regs
-    regs[d] = zero
+    regs[d] = ZERO_REG if zero is ZERO else (SCALAR, zero, reg[2], reg[3], None)
     return ones
-
-
-def _low_known(val: Val, low: int) -> Val:
-    """The low half is known; the 64-bit bounds are left as they were, as Linux leaves them."""
-    signed = low - (1 << 32) if low >> 31 else low
-    high = U64 ^ U32
-    return make_val(
-        val.value & high | low, val.mask & high, val.smin, val.smax, val.umin, val.umax, signed, signed, low, low
-    )
 
 
 def report(ck: Checker, kind: int, is64: bool, dst: Val, src: Val) -> None:

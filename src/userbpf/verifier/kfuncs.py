@@ -20,7 +20,7 @@ from userbpf.verifier import attach, iters, kfunc_args, locks, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
-from userbpf.verifier.cfg import ASYNC, ITER_NEXT, PSEUDO_KFUNC, SYNC
+from userbpf.verifier.cfg import ASYNC, CALL, ITER_NEXT, PSEUDO_KFUNC, SYNC
 from userbpf.verifier.fields import Field
 from userbpf.verifier.references import clear_packet_pointers, release_reference
 from userbpf.verifier.regs import (
@@ -47,9 +47,6 @@ ATTACHED_AS: Final[dict[str, frozenset[int]]] = {
     "bpf_session_cookie": _SESSION,
     "bpf_session_is_return": _SESSION,
 }
-# nothing of their meaning is in the prototype
-NEEDS_MORE: Final = frozenset({"bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_throw"})
-CALL_CODE: Final = 0x85
 
 
 @dataclass(slots=True, eq=False)
@@ -147,8 +144,6 @@ class KfuncCall:
         ck, kfunc = self.ck, self.kfunc
         if not kfunc.allowed(ck):
             raise Reject(EACCES, f"calling kernel function {kfunc.name} is not allowed")
-        if kfunc.name in NEEDS_MORE and not any(kfunc.name in known for known in (SPECIAL, RESULTS, AFTER)):
-            raise Reject(EINVAL, f"kernel function {kfunc.name} is not supported")
         if kfunc.has("sleep") and not sections.sleepable(ck):
             raise Reject(EACCES, f"program must be sleepable to call sleepable kfunc {kfunc.name}")
         if kfunc.has("sleep"):
@@ -210,9 +205,8 @@ class KfuncCall:
 # hooks of functions that mean more than their prototype: by name
 Hook = Callable[[KfuncCall], None]
 BEFORE: Final[dict[str, Hook]] = {}  # before the arguments
-SPECIAL: Final[
-    dict[str, Callable[[KfuncCall], int | None]]
-] = {}  # after the arguments; a pc that it goes on at, or None
+# after the arguments; a pc that it goes on at, or None
+SPECIAL: Final[dict[str, Callable[[KfuncCall], int | None]]] = {}
 RESULTS: Final[dict[str, Callable[[KfuncCall], bool]]] = {}  # sets r0 and answers True, or leaves it to the prototype
 AFTER: Final[dict[str, Callable[[KfuncCall], int]]] = {}  # the very end: the next pc
 
@@ -223,7 +217,7 @@ AFTER: Final[dict[str, Callable[[KfuncCall], int]]] = {}  # the very end: the ne
 def resolve(ck: Checker) -> None:
     """All calls of kernel functions, in the order of the program, before anything else of it is looked at."""
     for insn in ck.insns:
-        if insn.code == CALL_CODE and insn.src == PSEUDO_KFUNC:
+        if insn.code == CALL and insn.src == PSEUDO_KFUNC:
             _add(ck, insn)
 
 

@@ -31,7 +31,7 @@ from userbpf.verifier.domain.arith import (
     XOR,
     alu,
     alu_reports,
-    fork,
+    sign_mask,
 )
 from userbpf.verifier.domain.compare import (
     JEQ,
@@ -131,7 +131,6 @@ __all__ = [
     "cast",
     "const",
     "forget",
-    "fork",
     "from_range",
     "from_srange",
     "leq",
@@ -142,6 +141,7 @@ __all__ = [
     "s64",
     "self_reports",
     "sext",
+    "sign_mask",
     "sweep",
     "table_sizes",
     "to_le",

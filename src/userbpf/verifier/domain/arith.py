@@ -1,4 +1,4 @@
-"""Arithmetic: `alu` is what `dst op= src` leaves, `fork` where Linux goes on with two paths instead."""
+"""Arithmetic: `alu` is what `dst op= src` leaves, `sign_mask` where Linux goes on with two paths instead."""
 
 from __future__ import annotations
 
@@ -198,15 +198,13 @@ def alu(op: int, is64: bool, dst: Val, src: Val) -> Val:
     return val
 
 
-def fork(op: int, dst: Val, src: Val) -> tuple[Val, Val] | None:
-    """Where Linux splits the path at `dst op= src`: what dst is in the path it goes on with, and in the one for later.
+def sign_mask(dst: Val) -> tuple[Val, Val] | None:
+    """A mask of all ones or none (-1 or 0, in 64 bits or in the low 32, as `s>>= 63` leaves it), taken apart into the two.
 
-    A mask of all ones or none (-1 or 0, in 64 bits or in the low 32) under AND or OR with a constant is such a place:
-    compilers make branchless code of it, and joined bounds of both would be useless. The instruction is taken up again for
-    the second path. The 32-bit form sets the low half alone and deduces nothing.
+    Linux splits the path at AND and OR of one with a constant: compilers turn `x < 0 ? a : b` into that, and joined bounds of
+    both would be useless. It goes on with the first value and takes up the instruction again for the second. The 32-bit form
+    sets the low half alone and deduces nothing.
     """
-    if (op != AND and op != OR) or src.mask:
-        return None
     if dst.smin == -1 and dst.smax == 0:
         return const(-1), ZERO
     if dst.s32min == -1 and dst.s32max == 0:
