@@ -29,6 +29,7 @@ from userbpf.verifier.btfwalk import Met, Step, shown, struct_named, walk
 from userbpf.verifier.domain import from_srange
 from userbpf.verifier.regs import (
     ALLOC,
+    BASE_MASK,
     BTF_ID,
     BUF,
     MAYBE_NULL,
@@ -137,7 +138,7 @@ class BtfContext:
     def _pointer(self, btf: Btf, number: int, t: Ptr, param: str) -> tuple[Reg | None, str]:
         target = self.target
         given = target.given.get(number)
-        if given is not None and _GIVEN[given] & 0xFF == BUF:
+        if given is not None and _GIVEN[given] & BASE_MASK == BUF:
             return (_GIVEN[given], ZERO, 0, 0, (0, 0)), ""
         pointee = btf.resolve(t.type)
         if isinstance(pointee, (Void, Int)):

@@ -19,12 +19,12 @@ from userbpf.isa import opcodes as op
 from userbpf.isa.insn import Insn
 from userbpf.verifier.api import Rejected, VerifyRequest
 from userbpf.verifier.life import Event, life, shortened
+from userbpf.verifier.log import STATS
 from userbpf.verifier.record import Recording, Visit, record
 from userbpf.verifier.regs import PACKET, PACKET_END, PACKET_META, SCALAR, UNINIT, Reg
 from userbpf.verifier.words import value
 
 QUIET: Final = ("func#", "Validating ")
-STATS: Final = 4
 JUMPS: Final = (op.BPF_JMP, op.BPF_JMP32)
 
 

@@ -13,7 +13,7 @@ from userbpf.errors import BpfError, BtfError
 from userbpf.verifier import access, btfptr, btfwalk, fields
 from userbpf.verifier.api import PtrKind
 from userbpf.verifier.references import forget
-from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, PERCPU, Reg
+from userbpf.verifier.regs import ALLOC, BASE_MASK, BORROWED, BTF_ID, PERCPU, Reg
 from userbpf.verifier.reject import EACCES, Reject
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def record_of(ck: Checker, reg: Reg) -> fields.Record | None:
     """The special fields of the object that a pointer leads to."""
-    if reg[0] & 0xFF != BTF_ID or not reg[0] & ALLOC:
+    if reg[0] & BASE_MASK != BTF_ID or not reg[0] & ALLOC:
         return None
     return record_of_type(ck, reg[4][1], reg[4][2])
 
@@ -48,7 +48,7 @@ def keeps_id(ck: Checker, reg: Reg) -> bool:
 
 def drop_borrowed(ck: Checker) -> None:
     """The lock is given back: pointers to what is on lists and trees are none any more."""
-    forget(ck, lambda reg: bool(reg[0] & BORROWED) and reg[0] & 0xFF == BTF_ID)
+    forget(ck, lambda reg: bool(reg[0] & BORROWED) and reg[0] & BASE_MASK == BTF_ID)
 
 
 def check_access(
@@ -70,7 +70,7 @@ def check_access(
             raise Reject(EACCES, f"direct access to {field.title} is disallowed")
     if (
         total + size > btf.size_of(type_id) and not ck.mirror
-    ):  # where Linux would take an array without size for as long as you like
+    ):  # Linux takes an array without size for one that never ends
         raise Reject(EACCES, f"access beyond struct {name} at off {total} size {size}")
     step = btfwalk.walk(btf, type_id, total, size)
     if pc >= 0:

@@ -12,7 +12,19 @@ from userbpf.btf import Array, Btf, Enum, Int, Param, Struct
 from userbpf.errors import BtfError
 from userbpf.verifier import fields, graph, kfunc_args, kfuncs, locks
 from userbpf.verifier.jump import map_regs
-from userbpf.verifier.regs import ALLOC, BORROWED, BTF_ID, MAP_VALUE, MAYBE_NULL, PERCPU, RCU, ZERO, Reg, ref_of
+from userbpf.verifier.regs import (
+    ALLOC,
+    BASE_MASK,
+    BORROWED,
+    BTF_ID,
+    MAP_VALUE,
+    MAYBE_NULL,
+    PERCPU,
+    RCU,
+    ZERO,
+    Reg,
+    ref_of,
+)
 from userbpf.verifier.reject import EFAULT, EINVAL, Reject
 from userbpf.verifier.state import Frame, Ref
 
@@ -98,7 +110,7 @@ def _alloc(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
 
 def _counted(call: KfuncCall, number: int, reg: Reg, param: Param) -> None:
     """The object that bpf_refcount_acquire_impl gets."""
-    if reg[0] & 0xFF != BTF_ID or not reg[0] & ALLOC:
+    if reg[0] & BASE_MASK != BTF_ID or not reg[0] & ALLOC:
         raise Reject(EINVAL, f"arg#{number} is neither owning or non-owning ref")
     record = graph.record_of(call.ck, reg)
     if record is None:
@@ -250,7 +262,7 @@ def put_on(call: KfuncCall) -> int | None:
     ref = ref_of(reg)
 
     def lend(each: Reg) -> Reg:
-        if each[0] & 0xFF != BTF_ID or ref_of(each) != ref:
+        if each[0] & BASE_MASK != BTF_ID or ref_of(each) != ref:
             return each
         _, btf, type_id, _ = each[4]
         return borrowed(ck, btf, type_id, each[3], each[0] & MAYBE_NULL, each[2])

@@ -23,6 +23,7 @@ from userbpf.verifier.domain import (
     JNE,
     U32,
     U64,
+    Branch,
     Val,
     alu,
     branch,
@@ -125,35 +126,53 @@ def compile_jump(ck: Checker, pc: int, insn: Insn) -> Step:
             ck.print_state_now()
             return target if pred else pc + 1
         ck.fact_taken(pc, None)
-        linked = None
-        if by_reg and src[0] == SCALAR and src[2]:
-            linked = _collect(ck, src[2], [])
-        if dst[0] == SCALAR and dst[2]:
-            linked = _collect(ck, dst[2], linked or [])
-        if linked:
-            dst = regs[d]
-            if by_reg:
-                src = regs[s]
-            if len(linked) > 1:
-                ck.note_linked(tuple(linked))
-            else:
-                linked = None
-        other = ck.push(target, pc)
-        if reports:
-            for text in reports:
-                ck.contradiction(text)
-        _split(ck, ck.st, other, d, s if by_reg else -1, dst, src, op, is32, result)
-        if linked:
-            if by_reg and src[0] == SCALAR and src[2]:
-                _sync(ck.st, regs[s], linked, ck)
-                _sync(other, other.frames[-1].regs[s], linked, ck)
-            if dst[0] == SCALAR and dst[2]:
-                _sync(ck.st, regs[d], linked, ck)
-                _sync(other, other.frames[-1].regs[d], linked, ck)
-        ck.print_state_now()
+        _both_ways(ck, pc, target, d, s if by_reg else -1, dst, src, op, is32, result, reports)
         return pc + 1
 
     return step
+
+
+def _both_ways(
+    ck: Checker,
+    pc: int,
+    target: int,
+    d: int,
+    s: int,
+    dst: Reg,
+    src: Reg,
+    op: int,
+    is32: bool,
+    result: Branch | None,
+    reports: tuple[str, ...] | None,
+) -> None:
+    """The path goes on behind the jump, and later at its target, each with what the comparison tells; `s`: -1 for a constant."""
+    regs = ck.regs
+    linked = None
+    if s >= 0 and src[0] == SCALAR and src[2]:
+        linked = _collect(ck, src[2], [])
+    if dst[0] == SCALAR and dst[2]:
+        linked = _collect(ck, dst[2], linked or [])
+    if linked:
+        dst = regs[d]
+        if s >= 0:
+            src = regs[s]
+        if len(linked) > 1:
+            ck.note_linked(tuple(linked))
+        else:
+            linked = None
+    other = ck.push(target, pc)
+    if reports:
+        for text in reports:
+            ck.contradiction(text)
+    _split(ck, ck.st, other, d, s, dst, src, op, is32, result)
+    if linked:
+        if s >= 0 and src[0] == SCALAR and src[2]:
+            _sync(ck.st, regs[s], linked, ck)
+            _sync(other, other.frames[-1].regs[s], linked, ck)
+        if dst[0] == SCALAR and dst[2]:
+            _sync(ck.st, regs[d], linked, ck)
+            _sync(other, other.frames[-1].regs[d], linked, ck)
+    ck.print_state_now()
 
 
 def _pkt_pair(a: Reg, b: Reg) -> bool:

@@ -11,6 +11,7 @@ from userbpf.spec.progs import PROGS
 from userbpf.verifier import btf_info, callbacks, depth, exceptions
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
 from userbpf.verifier.cfg import CALL, LDDW
+from userbpf.verifier.log import STATS
 from userbpf.verifier.regs import (
     ARENA,
     BASE_MASK,
@@ -251,7 +252,7 @@ def print_line_info(ck: Checker, pc: int) -> None:
 
 def print_stats(ck: Checker, stats: Stats, accepted: bool) -> None:
     log = ck.log
-    if log.level & 4:
+    if log.level & STATS:
         log.put(f"verification time {stats.verification_time_us} usec")
         log.put(f"stack depth {depth.shown(ck, accepted)}")
     if log.level:

@@ -1,4 +1,4 @@
-"""Loops that converge by forgetting: bpf_loop callbacks, may_goto.
+"""Loops that converge by forgetting: bpf_loop callbacks, may_goto, open-coded iterators.
 
 Going round such a loop, what differs from the round before and mattered to nothing becomes unknown, so that the next round
 finds a state that it knows.
