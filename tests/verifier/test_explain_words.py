@@ -40,7 +40,6 @@ PLAIN = frozenset(
         "Function {} has {} > {} args",
         "Unrecognized arg#{} type {}",
         "arg#{} of kernel function {} is not supported",
-        "arguments of type {} are not supported",
         "callbacks of {} are not supported",
         "callback function not allowed for map",
         "exception callback type id not found in func_info",
