@@ -113,6 +113,16 @@ class LazyBtf(Btf):
         except ValueError:
             return out
 
+    def flavors(self, name: str) -> list[str]:
+        out = []
+        raw = self.strings_raw
+        start = b"\0" + name.encode("utf-8", "surrogateescape") + b"___"
+        at = raw.find(start)
+        while at >= 0:
+            out.append(raw[at + 1 : raw.index(b"\0", at + 1)].decode("utf-8", "surrogateescape"))
+            at = raw.find(start, at + 1)
+        return out
+
     def find(self, name: str, kind: type[T]) -> T | None:
         for type_id in self.named(name):
             t = self.types[type_id]

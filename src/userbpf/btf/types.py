@@ -411,6 +411,11 @@ class Btf:
             self._names = names
         return self._names.get(name, [])
 
+    def flavors(self, name: str) -> list[str]:
+        """Names that begin with a name and go on behind three underscores."""
+        self.named(name)
+        return [each for each in self._names or () if each.startswith(name + "___")]
+
     def find(self, name: str, kind: type[T]) -> T | None:
         """The first type of a name and kind."""
         for type_id in self.named(name):

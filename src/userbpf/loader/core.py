@@ -16,6 +16,7 @@ from functools import cache
 from typing import Final
 
 from userbpf.abi.enums import CoreReloKind
+from userbpf.btf.core_match import compatible, matches, stem
 from userbpf.btf.ext import CoreRelo
 from userbpf.btf.lazy import read_lazy
 from userbpf.btf.types import (
@@ -33,7 +34,6 @@ from userbpf.btf.types import (
 )
 from userbpf.errors import BtfError
 from userbpf.isa.insn import Insn
-from userbpf.loader.core_match import compatible, matches, stem
 
 K = CoreReloKind
 POISON: Final = Insn(0x85, 0, 0, 0, 195896080)  # 0xbad2310: what libbpf calls where nothing fits

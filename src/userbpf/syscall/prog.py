@@ -10,7 +10,7 @@ import collections
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
-from errno import E2BIG, EINVAL, ENOSPC, EOPNOTSUPP, EPERM
+from errno import E2BIG, EINVAL, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM
 from typing import Final, overload
 
 from userbpf.abi.attrs import ProgBindMapAttr, ProgLoadAttr, ProgTestRunAttr
@@ -28,8 +28,8 @@ from userbpf.isa.opcodes import (
     LDDW,
 )
 from userbpf.kernel import Kernel
-from userbpf.kernel.objects import BtfObj, MapObj, ProgObj, ProgRecord
-from userbpf.kernel.usermem import read_string
+from userbpf.kernel.objects import MapObj, ProgObj, ProgRecord
+from userbpf.kernel.usermem import M64, read_string
 from userbpf.maps.cgroup import CgroupStorage
 from userbpf.maps.progarray import ProgArrayMap
 from userbpf.spec import limits as lim
@@ -44,6 +44,8 @@ from userbpf.verifier import MapShape, Rejected, VerifiedProg, VerifyRequest, ve
 
 BPF_F_TOKEN_FD: Final = 1 << 16
 LICENSE_MAX: Final = 128
+SIGNATURE_MAX: Final = 8192
+KEYRINGS: Final = frozenset((0, 1, 2, -3, -4, -5))  # the system's; those of session and user
 CALL: Final = 0x85
 MAP_PSEUDOS: Final = frozenset({BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE})
 GPL_COMPATIBLE: Final = frozenset(
@@ -63,7 +65,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
     name = object_name(attr.prog_name)
     log = UserLog(attr.log_level, attr.log_buf, attr.log_size)
     log.check()
-    loading = _Loading(kernel, attr, insns)
+    loading = _Loading(kernel, attr)
     request = VerifyRequest(
         insns=insns,
         prog_type=row.prog_type,
@@ -73,7 +75,10 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         name=name,
         log_level=attr.log_level,
         resolve_map=loading.resolve_map,
-        fd_array=loading.fd_array(),
+        fd_array=loading.fd_array,
+        fd_array_cnt=attr.fd_array_cnt,
+        resolve_btf=lambda fd: kernel.btf_of_fd(fd).btf,
+        read_btf=lambda request: loading.read_btf(request, out),
         caps=kernel.caps,
         kernel=kernel.version,
         attach_btf=target.btf,
@@ -83,12 +88,6 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         has_symbol=kernel.has_symbol,
         nr_cpus=kernel.ncpu,
     )
-    try:
-        loading.read_btf(request, out)
-    except BpfError as e:
-        raise BpfError(
-            log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log) or e.errno or EINVAL, log=e.log
-        ) from None
     verified = _verify(kernel, request, log, out)
     record = ProgRecord(
         insns=loading.numbered(verified),
@@ -97,8 +96,8 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> int:
         prog_flags=attr.prog_flags,
         license=licence,
         name=name,
-        tag=program_tag(insns, kernel.version),
-        subprog_tags=subprog_tags(insns, verified, kernel.version),
+        tag=program_tag(verified.insns, kernel.version),
+        subprog_tags=subprog_tags(verified.insns, verified, kernel.version),
         gpl_compatible=request.gpl_compatible,
         attach_btf_id=attr.attach_btf_id,
     )
@@ -141,23 +140,40 @@ def _permitted(kernel: Kernel, row: ProgRow) -> bool:
 def _code(kernel: Kernel, attr: ProgLoadAttr) -> tuple[bytes, tuple[Insn, ...]]:
     """Licence (not more than 127 bytes of it count) and instructions."""
     licence = read_string(kernel.memory, attr.license, LICENSE_MAX - 1)
-    return licence, tuple(decode(kernel.memory.read(attr.insns, attr.insn_cnt * 8)))
+    raw = kernel.memory.read(attr.insns, attr.insn_cnt * 8)
+    if attr.signature:
+        _check_signature(kernel, attr)
+    return licence, tuple(decode(raw))
+
+
+def _check_signature(kernel: Kernel, attr: ProgLoadAttr) -> None:
+    """As in a Linux built without the verification of signatures: what is well formed cannot be verified."""
+    if attr.signature_size > SIGNATURE_MAX or attr.keyring_id not in KEYRINGS:
+        raise BpfError(EINVAL)
+    try:
+        kernel.memory.read(attr.signature, attr.signature_size)
+    except BpfError:
+        raise BpfError(ENOMEM) from None
+    raise BpfError(EOPNOTSUPP)
 
 
 def _verify(kernel: Kernel, request: VerifyRequest, log: UserLog, out: UserAttr) -> VerifiedProg:
     if kernel.on_verify is not None:
         with contextlib.suppress(BpfError):  # who verifies it again, later, finds the caller's memory gone
+            if request.read_btf is not None:
+                request.read_btf(request)
             collections.deque(request.line_info, maxlen=0)
+            collections.deque(request.core_relos, maxlen=0)
         kernel.on_verify(request)
     try:
         verified = verify(request)
         text = verified.log
     except Rejected as e:
-        replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log, e.stats.log_peak if e.stats else 0)
+        replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, e.log, e.stats)
         if replaced:
             raise BpfError(replaced, log=e.log) from e
         raise
-    replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, text, verified.stats.log_peak)
+    replaced = log.finish(kernel.memory, out, LOG_TRUE_SIZE_OFF, text, verified.stats)
     if replaced:
         raise BpfError(replaced, log=text)
     return verified
@@ -212,14 +228,14 @@ def xlated(prog: ProgObj) -> list[Insn]:
 class _Loading:
     """What the fds of one BPF_PROG_LOAD mean."""
 
-    def __init__(self, kernel: Kernel, attr: ProgLoadAttr, insns: Sequence[Insn]) -> None:
+    def __init__(self, kernel: Kernel, attr: ProgLoadAttr) -> None:
         self.kernel = kernel
         self.attr = attr
-        self.insns = insns
-        self.bound: list[MapObj] = []
         self.prog_btf = ProgBtf()
         self.shapes: dict[int, MapShape] = {}
         self.by_fd: dict[int, MapShape] = {}
+        given = attr.fd_array or attr.fd_array_cnt
+        self.fd_array: Sequence[int] = LazyFdArray(kernel.memory.read, attr.fd_array) if given else ()
 
     def resolve_map(self, fd: int) -> MapShape:
         """EBADF: no fd. EINVAL: not a map's. The same map has the same shape object, whatever its fd."""
@@ -233,43 +249,26 @@ class _Loading:
     def numbered(self, verified: VerifiedProg) -> tuple[Insn, ...]:
         """The instructions with maps by their number among the program's maps, whatever fds they had."""
         numbers = {id(shape): number for number, shape in enumerate(verified.maps)}
-        array = self.fd_array()
         out = []
-        for insn in self.insns:
+        for insn in verified.insns:
             if insn.code == LDDW and insn.src in MAP_PSEUDOS:
                 indexed = insn.src in (BPF_PSEUDO_MAP_IDX, BPF_PSEUDO_MAP_IDX_VALUE)
-                shape = self.by_fd[array[insn.imm] if indexed else insn.imm]
+                shape = self.by_fd[self.fd_array[insn.imm] if indexed else insn.imm]
                 direct = insn.src in (BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX_VALUE)
                 src = BPF_PSEUDO_MAP_IDX_VALUE if direct else BPF_PSEUDO_MAP_IDX
                 insn = insn._replace(src=src, imm=numbers[id(shape)])
             out.append(insn)
         return tuple(out)
 
-    def fd_array(self) -> Sequence[int]:
-        """fd_array: with a count (since 6.14) all of it is looked at and its maps are bound; without, what is used."""
-        attr = self.attr
-        if not attr.fd_array_cnt:
-            return LazyFdArray(self.kernel.memory.read, attr.fd_array) if attr.fd_array else ()
-        if attr.fd_array_cnt > (1 << 29):
-            raise BpfError(EINVAL)
-        raw = self.kernel.memory.read(attr.fd_array, attr.fd_array_cnt * 4)
-        fds = [int.from_bytes(raw[i : i + 4], "little", signed=True) for i in range(0, len(raw), 4)]
-        for fd in fds:
-            obj = self.kernel.object_of_fd(fd)
-            if isinstance(obj, MapObj):
-                if obj not in self.bound:
-                    self.bound.append(obj)
-            elif not isinstance(obj, BtfObj):
-                raise BpfError(EINVAL)
-        return fds
-
     def read_btf(self, request: VerifyRequest, out: UserAttr) -> None:
-        """func_info, line_info and the BTF that they speak of."""
+        """func_info, line_info and the BTF that they speak of, once: who verifies it again later has no memory to read."""
         self.prog_btf = read_prog_btf(self.kernel, self.attr, out)
         if self.prog_btf.obj is not None:
             request.btf = self.prog_btf.obj.btf
         request.func_info = self.prog_btf.func_pairs()
         request.line_info = self.prog_btf.lines or ()
+        request.core_relos = self.prog_btf.relos or ()
+        request.read_btf = None
 
     def program(self, verified: VerifiedProg, record: ProgRecord) -> ProgObj:
         """The object: references to all maps that it uses or that were bound."""
@@ -281,7 +280,7 @@ class _Loading:
 
                 find_tails(self.kernel, each)
         prog = ProgObj(self.kernel, verified, environment(self.kernel, verified, used), record)
-        prog.maps = used + [each for each in self.bound if each not in used]
+        prog.maps = used
         prog.btf = self.prog_btf.obj
         self.prog_btf.keep(record)
         return prog
@@ -293,9 +292,10 @@ class LazyFdArray(Sequence[int]):
     def __init__(self, read: Callable[[int, int], bytes], addr: int) -> None:
         self._read = read
         self._addr = addr
+        self._known: dict[int, int] = {}  # read once: a caller may change it meanwhile, or be gone
 
     def __len__(self) -> int:
-        return (1 << 31) - 1
+        return 1 << 32
 
     @overload
     def __getitem__(self, index: int) -> int: ...
@@ -304,7 +304,12 @@ class LazyFdArray(Sequence[int]):
     def __getitem__(self, index: int | slice) -> int | Sequence[int]:
         if isinstance(index, slice):
             raise TypeError("fd_array is read one by one")
-        return int.from_bytes(self._read(self._addr + index * 4, 4), "little", signed=True)
+        fd = self._known.get(index)
+        if fd is None:
+            fd = self._known[index] = int.from_bytes(
+                self._read((self._addr + index * 4) & M64, 4), "little", signed=True
+            )
+        return fd
 
 
 # --- BPF_PROG_TEST_RUN -------------------------------------------------------------------------------------------------

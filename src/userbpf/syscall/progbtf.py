@@ -1,4 +1,4 @@
-"""func_info and line_info of BPF_PROG_LOAD: records out of user memory, checked as far as no control flow is needed.
+"""func_info, line_info and core_relos of BPF_PROG_LOAD: records out of user memory, checked as far as no control flow is needed.
 
 Records may be longer than this kernel knows if the rest is zero, like an attr. What is copied and kept is the known part.
 """
@@ -22,9 +22,29 @@ from userbpf.syscall.attrs import UserAttr
 MAX_REC_SIZE: Final = 252
 CHUNK: Final = 1024  # records read at once
 INT_MAX: Final = (1 << 31) - 1
-NO_STEPS: Final = "processed 0 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n"
+RECORD: Final = LineInfo.SIZE  # a CoreRelo is as large
 FUNC_REC_OFF: Final = ProgLoadAttr.offset_of("func_info_rec_size")
-LINE_REC_OFF: Final = ProgLoadAttr.offset_of("line_info_rec_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Records of sixteen bytes that are read as the verifier comes to them."""
+
+    field: str  # of attr; those of their number and size begin with the name
+    name: str  # in messages
+
+    def of(self, attr: ProgLoadAttr) -> tuple[int, int, int]:
+        """(address, how many, bytes of each)."""
+        prefix = self.name
+        return getattr(attr, self.field), getattr(attr, f"{prefix}_cnt"), getattr(attr, f"{prefix}_rec_size")
+
+    @property
+    def size_off(self) -> int:
+        return ProgLoadAttr.offset_of(f"{self.name}_rec_size")
+
+
+LINES: Final = Part("line_info", "line_info")
+RELOS: Final = Part("core_relos", "core_relo")
 
 
 @dataclass(slots=True)
@@ -33,7 +53,8 @@ class ProgBtf:
 
     obj: BtfObj | None = None
     func_info: bytes = b""
-    lines: LazyLines | None = None
+    lines: LazyRecords | None = None
+    relos: LazyRecords | None = None
 
     def func_pairs(self) -> list[tuple[int, int]]:
         return list(struct.iter_unpack("<II", self.func_info))
@@ -43,12 +64,13 @@ class ProgBtf:
         record.line_info = b"" if self.lines is None else bytes(self.lines.seen)
 
 
-class LazyLines(Collection[tuple[int, int, int, int]]):
-    """line_info as the verifier goes over it, once: a record that is wrong is met before a later one that cannot be read."""
+class LazyRecords(Collection[tuple[int, int, int, int]]):
+    """line_info or core_relos as the verifier goes over it: a record that is wrong is met before a later one that cannot be
+    read."""
 
-    def __init__(self, kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> None:
-        self._count = attr.line_info_cnt
-        self._unread = _line_records(kernel, attr, out)
+    def __init__(self, kernel: Kernel, attr: ProgLoadAttr, out: UserAttr, part: Part) -> None:
+        self._count = part.of(attr)[1]
+        self._unread = _lazy_records(kernel, attr, out, part)
         self._error: BpfError | None = None
         self.seen = bytearray()
 
@@ -73,15 +95,13 @@ class LazyLines(Collection[tuple[int, int, int, int]]):
 
 
 def read_prog_btf(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> ProgBtf:
-    """Raises BpfError with the log text that Linux writes, NO_STEPS included."""
+    """Raises BpfError with the log text that Linux writes."""
     if not attr.func_info_cnt and not attr.line_info_cnt:
         return ProgBtf()
-    try:
-        obj = kernel.btf_of_fd(_signed(attr.prog_btf_fd))
-        func_info = b"".join(_func_records(kernel, attr, obj, out))
-    except BpfError as e:
-        raise BpfError(e.errno or EINVAL, log=e.log + NO_STEPS) from None
-    return ProgBtf(obj, func_info, LazyLines(kernel, attr, out))
+    obj = kernel.btf_of_fd(_signed(attr.prog_btf_fd))
+    func_info = b"".join(_func_records(kernel, attr, obj, out))
+    lines, relos = (LazyRecords(kernel, attr, out, part) for part in (LINES, RELOS))
+    return ProgBtf(obj, func_info, lines, relos)
 
 
 def _signed(fd: int) -> int:
@@ -108,7 +128,7 @@ def _func_records(kernel: Kernel, attr: ProgLoadAttr, obj: BtfObj, out: UserAttr
             text = f"same or smaller insn offset ({insn_off}) than previous func info record ({previous})"
             raise BpfError(EINVAL, log=text)
         if not _is_func(obj, type_id):
-            raise BpfError(EINVAL, log=f"invalid type id {type_id} in func info")
+            raise BpfError(EINVAL, log=f"invalid type id {_signed(type_id)} in func info")
         previous = insn_off
         yield record[: FuncInfo.SIZE]
 
@@ -120,20 +140,20 @@ def _is_func(obj: BtfObj, type_id: int) -> bool:
         return False
 
 
-def _line_records(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr) -> Iterator[bytes]:
-    count, rec_size = attr.line_info_cnt, attr.line_info_rec_size
+def _lazy_records(kernel: Kernel, attr: ProgLoadAttr, out: UserAttr, part: Part) -> Iterator[bytes]:
+    addr, count, rec_size = part.of(attr)
     if not count:
         return
-    if count > INT_MAX // LineInfo.SIZE or not LineInfo.SIZE <= rec_size <= MAX_REC_SIZE or rec_size % 4:
+    if count > INT_MAX // RECORD or not RECORD <= rec_size <= MAX_REC_SIZE or rec_size % 4:
         raise BpfError(EINVAL)
-    if rec_size == LineInfo.SIZE:
-        yield from _pieces(kernel, attr.line_info, count, rec_size)
+    if rec_size == RECORD:
+        yield from _pieces(kernel, addr, count, rec_size)
         return
-    for record in _records(kernel, attr.line_info, count, rec_size):
-        if any(record[LineInfo.SIZE :]):
-            out.put_u32(LINE_REC_OFF, LineInfo.SIZE)
-            raise BpfError(E2BIG, log="nonzero tailing record in line_info")
-        yield record[: LineInfo.SIZE]
+    for record in _records(kernel, addr, count, rec_size):
+        if any(record[RECORD:]):
+            out.put_u32(part.size_off, RECORD)
+            raise BpfError(E2BIG, log=f"nonzero tailing record in {part.name}")
+        yield record[:RECORD]
 
 
 def _records(kernel: Kernel, addr: int, count: int, rec_size: int) -> Iterator[bytes]:

@@ -82,10 +82,15 @@ class VerifyRequest:
     # fd -> shape; raises BpfError(EBADF) for no fd, BpfError(EINVAL) for an fd that is no map
     resolve_map: Callable[[int], MapShape] | None = None
     fd_array: Sequence[int] = ()
+    fd_array_cnt: int = 0  # so many of them are looked at, used or not: maps (which are bound) and BTF objects
+    resolve_btf: Callable[[int], Btf] | None = None  # fd -> types; raises BpfError as resolve_map does
+    # what fills in btf, func_info, line_info and core_relos when it is their turn; raises BpfError, whose log is told
+    read_btf: Callable[[VerifyRequest], None] | None = None
     btf: Btf | None = None
     func_info: Sequence[tuple[int, int]] = ()  # (insn_off, type_id)
     # (insn_off, file_name_off, line_off, line_col); going over it may raise BpfError
     line_info: Collection[tuple[int, int, int, int]] = ()
+    core_relos: Collection[tuple[int, int, int, int]] = ()  # (insn_off, type_id, access_str_off, kind), likewise
     attach_btf: Btf | None = None  # where attach_btf_id is a type: the kernel's, or that of attach_prog
     attach_btf_id: int = 0
     attach_prog: TargetProg | None = None
@@ -160,6 +165,7 @@ class Stats:
     mark_read: int = 0
     verification_time_us: int = 0
     log_peak: int = 0  # bytes that the log once had, where more than at the end
+    log_cuts: Sequence[int] = ()  # its bytes before and after it was cut back, each time
 
 
 _SEAL = object()

@@ -31,7 +31,7 @@ from userbpf.btf import (
     Volatile,
 )
 from userbpf.errors import BpfError, BtfError
-from userbpf.verifier import contracts
+from userbpf.verifier import contracts, core_relo
 from userbpf.verifier.reject import EINVAL, ENOENT, EOPNOTSUPP, Reject
 
 if TYPE_CHECKING:
@@ -131,6 +131,12 @@ class ProgBtf:
 def check_early(ck: Checker) -> None:
     """func_info by itself, before anything of the program is looked at."""
     req = ck.req
+    if req.read_btf is not None:
+        try:
+            req.read_btf(req)
+        except BpfError as e:
+            ck.log.raw(e.log)
+            raise Reject(e.errno or EINVAL) from None
     if not req.func_info or req.btf is None:
         return
     previous = 0
@@ -167,6 +173,7 @@ def check(ck: Checker, starts: Sequence[int]) -> None:
     if not req.func_info:  # lines of a program whose functions are not told
         ck.source = ProgBtf(btf)
         _lines(ck, starts, ck.source)
+        core_relo.apply(ck, btf)
         return
     if len(req.func_info) != len(starts):
         raise Reject(EINVAL, "number of funcs in func_info doesn't match number of subprogs")
@@ -182,6 +189,7 @@ def check(ck: Checker, starts: Sequence[int]) -> None:
     _returns(ck, starts, found)
     ck.prog_btf = ck.source = found
     _lines(ck, starts, found)
+    core_relo.apply(ck, btf)
 
 
 def _returns(ck: Checker, starts: Sequence[int], found: ProgBtf) -> None:

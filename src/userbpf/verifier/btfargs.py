@@ -13,7 +13,7 @@ from userbpf.abi.enums import HelperId
 from userbpf.btf import Btf, Composite, DataSec, Func, Var
 from userbpf.errors import BtfError
 from userbpf.spec.argtypes import MEM_RDONLY, OBJ_RELEASE, PTR_TRUSTED, Arg, Ret, RetBase
-from userbpf.verifier import btfptr
+from userbpf.verifier import btfptr, maps
 from userbpf.verifier.btfwalk import ids_match, shown, struct_named
 from userbpf.verifier.regs import BASE_MASK, BTF_ID, MAYBE_NULL, MEM, PERCPU, RDONLY, TRUSTED, ZERO, Reg
 from userbpf.verifier.reject import EACCES, EINVAL, ENOENT, Reject
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from userbpf.verifier.helper_call import Call
 
 _H: Final = HelperId
+WRONG_BTF: Final = "invalid module BTF object FD specified."
 PERCPU_SECTION: Final = ".data..percpu"
 
 
@@ -81,9 +82,9 @@ def _variable(call: Call, ret: Ret) -> tuple[int, object]:
 
 def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
     """What `ldimm64` of a BTF id yields: a per-CPU structure or number, a structure, read-only memory."""
-    if fd:
-        raise Reject(EINVAL, "invalid module BTF object FD specified.")
-    btf = ck.kernel_btf()
+    btf = maps.btf_of_fd(ck.req, fd)[0] if fd else ck.kernel_btf()
+    if btf is None and fd:
+        raise Reject(EINVAL, WRONG_BTF)
     if btf is None:
         raise Reject(EINVAL, "kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.")
     number = insn.imm & 0xFFFFFFFF
@@ -95,6 +96,9 @@ def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
     known = ck.req.has_symbol
     if known is not None and not known(t.name):
         raise Reject(ENOENT, f"ldimm64 failed to find the address for kernel symbol '{t.name}'.")
+    if btf is not ck.kernel_btf():
+        # Linux believes whatever types a program brings for its own variables, and so reads anywhere
+        raise Reject(EINVAL, WRONG_BTF)
     if isinstance(t, Func):
         return (MEM | RDONLY, ZERO, 0, 0, (0, 0))
     if _is_percpu(btf, number):

@@ -77,6 +77,7 @@ def check_subprogs(insns: Sequence[Insn], starts: Sequence[int]) -> None:
                 continue
             target = jump_target(pc, insn)
             if target is not None and not start <= target < end:
+                target = (target + (1 << 31)) % (1 << 32) - (1 << 31)
                 raise Reject(EINVAL, f"jump out of range from insn {pc} to {target}")
         if insns[end - 1].code not in (EXIT, JA, JA32):
             raise Reject(EINVAL, "last insn is not an exit or jmp")

@@ -123,6 +123,7 @@ class Checker:
         self.kernel_names = fields.KernelNames(self.kernel_btf)
         self.object_fields: dict[tuple[Btf, int], fields.Record | None] = {}
         self.maps: list[MapUse] = []
+        self.map_of_token: dict[int, MapUse] = {}
         self.arena: MapUse | None = None
         self.lddw_maps: dict[int, MapUse] = {}
         self.kfuncs: dict[tuple[int, int], kfuncs.Kfunc] = {}
@@ -202,6 +203,7 @@ class Checker:
             raise Reject(E2BIG)
         if self.req.caps.bpf is False:
             raise Reject(EPERM, "programs without CAP_BPF are not supported")
+        maps.bind(self)
         btf_info.check_early(self)
         if self.older:
             older.check_program(self)
@@ -217,6 +219,7 @@ class Checker:
         self.subprogs = [Subprog(start, end) for start, end in zip(starts, [*starts[1:], len(insns)], strict=True)]
         check_subprogs(insns, starts)
         results.check_btf_info(self, starts)
+        insns = self.insns  # as relocations left them
         maps.resolve(self, insns)
         self.cfg = Cfg(
             insns,
@@ -246,6 +249,7 @@ class Checker:
             0,
             (time.monotonic_ns() - started) // 1000,
             self.log.peak,
+            self.log.cuts,
         )
         results.print_stats(self, stats, accepted)
         return stats

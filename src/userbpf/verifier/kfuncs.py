@@ -16,7 +16,7 @@ from userbpf.btf import Btf, Composite, Enum, Func, FuncProto, Int, Param, Ptr, 
 from userbpf.errors import BtfError
 from userbpf.spec.kfuncs import KFUNCS, KfuncRow
 from userbpf.spec.limits import MAX_KFUNC_DESCS
-from userbpf.verifier import attach, iters, kfunc_args, locks, older, sections
+from userbpf.verifier import attach, iters, kfunc_args, locks, maps, older, sections
 from userbpf.verifier.api import Fact
 from userbpf.verifier.btfptr import pointer
 from userbpf.verifier.btfwalk import shown
@@ -233,9 +233,7 @@ def _add(ck: Checker, insn: Insn) -> None:
     if len(ck.kfuncs) >= MAX_KFUNC_DESCS:
         raise Reject(E2BIG, "too many different kernel function calls")
     if insn.off:
-        if insn.off > 0 and not ck.req.fd_array:
-            ck.say("kfunc offset > 0 without fd_array is invalid")
-        raise Reject(EINVAL if insn.off < 0 else EPROTO, "failed to find BTF for kernel function")
+        raise Reject(_no_module(ck, insn.off), "failed to find BTF for kernel function")
     btf = ck.kernel_btf()
     assert btf is not None
     number = insn.imm
@@ -251,6 +249,22 @@ def _add(ck: Checker, insn: Insn) -> None:
         raise Reject(EINVAL, "metadata kfuncs require device-bound program")
     attach.trampoline(btf, t.name, proto)
     ck.kfuncs[key] = Kfunc(t.name, btf, number, proto, KFUNCS.get(t.name))
+
+
+def _no_module(ck: Checker, off: int) -> int:
+    """`off` is where in fd_array the types of the function's module are. There are no modules: an errno."""
+    if off < 0:
+        ck.say("negative offset disallowed for kernel module function call")
+        return EINVAL
+    if not ck.req.fd_array:
+        ck.say("kfunc offset > 0 without fd_array is invalid")
+        return EPROTO
+    try:
+        btf, errno = maps.btf_of_fd(ck.req, maps.array_fd(ck.req, off))
+    except Reject as e:
+        return e.errno
+    ck.say("invalid module BTF fd specified" if btf is None else "BTF fd for kfunc is not a module BTF")
+    return errno or EINVAL
 
 
 def kind(ck: Checker, insn: Insn) -> int:

@@ -9,6 +9,7 @@ nothing else was logged in between; else they get a line of their own. `insn` an
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -184,7 +185,7 @@ def _special_slot(i: int, spill: Reg | None) -> str:
 class Log:
     """Entries so far. `level` 0 keeps nothing."""
 
-    __slots__ = ("_insn_end", "_measured", "disasm", "entries", "level", "level2", "on", "peak", "text_cache")
+    __slots__ = ("_insn_end", "_measured", "cuts", "disasm", "entries", "level", "level2", "on", "peak", "text_cache")
 
     def __init__(self, level: int, disasm: Callable[[int], str]) -> None:
         self.level = level
@@ -195,6 +196,7 @@ class Log:
         self._insn_end = -1
         self.text_cache: dict[int, str] = {}
         self.peak = 0  # bytes of the longest that the log ever was: Linux asks a buffer for so many
+        self.cuts = array("Q")  # bytes before and after each cut: what a small buffer lost meanwhile does not come back
         self._measured: list[tuple[int, int]] = [(0, 0)]  # (entries, their bytes), growing
 
     def mark(self) -> int:
@@ -205,7 +207,8 @@ class Log:
     def cut(self, mark: int) -> None:
         """Back to a mark; what goes is formatted once, for its length only."""
         entries = self.entries
-        self.peak = max(self.peak, self._bytes(len(entries)))
+        before = self._bytes(len(entries))
+        self.peak = max(self.peak, before)
         shown = mark < 0 and type(entries[-mark - 1]) is not int
         mark = abs(mark)
         self._insn_end = -1
@@ -214,7 +217,9 @@ class Log:
             pc = entries[-1][0]
             self._bytes(mark - 1)
             entries[-1] = f"{self.insn_text(pc)} "
-        self._bytes(mark)
+        after = self._bytes(mark)
+        if after < before:
+            self.cuts.extend((before, after))
 
     def _bytes(self, count: int) -> int:
         """The length of the first entries; longer measures are forgotten."""

@@ -14,12 +14,15 @@ from userbpf.isa.insn import Insn
 from userbpf.spec.limits import MAX_USED_MAPS
 from userbpf.spec.maps import MAPS
 from userbpf.verifier import arena, btfargs, fields
-from userbpf.verifier.api import MapShape
+from userbpf.verifier.api import MapShape, VerifyRequest
 from userbpf.verifier.fields import KernelNames
-from userbpf.verifier.reject import E2BIG, EINVAL, ENOTSUPP, Reject
+from userbpf.verifier.reject import E2BIG, EBADF, EFAULT, EINVAL, ENOTSUPP, Reject
 
 if TYPE_CHECKING:
+    from userbpf.btf import Btf
     from userbpf.verifier.check import Checker
+
+FD_ARRAY_TOO_MANY: Final = ((1 << 32) - 1) // 4
 
 
 class MapUse:
@@ -50,14 +53,13 @@ def resolve(ck: Checker, insns: Sequence[Insn]) -> None:
     """Walk the program once: unknown opcodes, lddw pairs, map descriptors (in this order a bad program is refused)."""
     n = len(insns)
     pc = 0
-    by_token: dict[int, MapUse] = {}
     while pc < n:
         insn = insns[pc]
         code = insn[0]
         if code & 7 == 1 and (code & 0xE0 not in (0x60, 0x80) or insn.imm):
             raise Reject(EINVAL, "BPF_LDX uses reserved fields")
         if code == 0x18:
-            _pair(ck, insns, pc, by_token)
+            _pair(ck, insns, pc)
             pc += 1
         elif code not in KNOWN_OPCODES:
             raise Reject(EINVAL, f"unknown opcode {code:02x}")
@@ -91,7 +93,7 @@ def _opcodes() -> frozenset[int]:
 KNOWN_OPCODES: Final = _opcodes()
 
 
-def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUse]) -> None:
+def _pair(ck: Checker, insns: Sequence[Insn], pc: int) -> None:
     insn = insns[pc]
     if pc + 1 == len(insns):
         raise Reject(EINVAL, "invalid bpf_ld_imm64 insn")
@@ -111,7 +113,7 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
             raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
     elif src not in (op.BPF_PSEUDO_MAP_VALUE, op.BPF_PSEUDO_MAP_IDX_VALUE):
         raise Reject(EINVAL, "unrecognized bpf_ld_imm64 insn")
-    use = _lookup(ck, insn, by_token)
+    use = _lookup(ck, insn)
     ck.lddw_maps[pc] = use
     if src in (op.BPF_PSEUDO_MAP_VALUE, op.BPF_PSEUDO_MAP_IDX_VALUE):
         off = high.imm & 0xFFFFFFFF
@@ -130,31 +132,70 @@ def _pair(ck: Checker, insns: Sequence[Insn], pc: int, by_token: dict[int, MapUs
             raise Reject(EINVAL, "no direct value access support for this map type")
 
 
-def _lookup(ck: Checker, insn: Insn, by_token: dict[int, MapUse]) -> MapUse:
+def _lookup(ck: Checker, insn: Insn) -> MapUse:
     fd = insn.imm
     req = ck.req
     if insn.src in (op.BPF_PSEUDO_MAP_IDX, op.BPF_PSEUDO_MAP_IDX_VALUE):
         if not req.fd_array:
             raise Reject(71, "fd_idx without fd_array is invalid")
-        if not 0 <= fd < len(req.fd_array):
-            raise Reject(14)
-        fd = req.fd_array[fd]
+        fd = array_fd(req, fd)
     if req.resolve_map is None:
         raise Reject(9, f"fd {fd} is not pointing to valid bpf_map")
     try:
         shape = req.resolve_map(fd)
     except BpfError as error:
         raise Reject(error.errno or EINVAL, f"fd {fd} is not pointing to valid bpf_map") from None
+    return _use(ck, shape)
+
+
+def _use(ck: Checker, shape: MapShape) -> MapUse:
     key = id(shape.token) if shape.token is not None else id(shape)
-    use = by_token.get(key)
+    use = ck.map_of_token.get(key)
     if use is None:
         if len(ck.maps) >= MAX_USED_MAPS:
             raise Reject(E2BIG, f"The total number of maps per program has reached the limit of {MAX_USED_MAPS}")
-        use = by_token[key] = MapUse(shape, len(ck.maps), ck.kernel_names)
+        use = ck.map_of_token[key] = MapUse(shape, len(ck.maps), ck.kernel_names)
         ck.keep_alive.append(shape)
         compatible(ck, use)
         ck.maps.append(use)
     return use
+
+
+def array_fd(req: VerifyRequest, index: int) -> int:
+    """A descriptor of fd_array, whose length nobody told: before its beginning there is memory, too."""
+    if not -(1 << 31) <= index < len(req.fd_array):
+        raise Reject(EFAULT)
+    try:
+        return req.fd_array[index]
+    except BpfError as error:
+        raise Reject(error.errno or EFAULT) from None
+
+
+def btf_of_fd(req: VerifyRequest, fd: int) -> tuple[Btf | None, int]:
+    """The types of a BTF object, or an errno."""
+    if req.resolve_btf is None:
+        return None, EBADF
+    try:
+        return req.resolve_btf(fd), 0
+    except BpfError as error:
+        return None, error.errno or EINVAL
+
+
+def bind(ck: Checker) -> None:
+    """fd_array with a count: all of it is looked at before anything else, and its maps are the program's first ones."""
+    req = ck.req
+    if req.fd_array_cnt >= FD_ARRAY_TOO_MANY:
+        raise Reject(EINVAL, f"fd_array_cnt is too big ({req.fd_array_cnt})")
+    for index in range(req.fd_array_cnt):
+        fd = array_fd(req, index)
+        try:
+            shape = req.resolve_map(fd) if req.resolve_map is not None else None
+        except BpfError as error:
+            if btf_of_fd(req, fd)[0] is None:
+                raise Reject(error.errno or EINVAL, f"fd {fd} is not pointing to valid bpf_map or btf") from None
+            continue
+        if shape is not None:
+            _use(ck, shape)
 
 
 def compatible(ck: Checker, use: MapUse) -> None:

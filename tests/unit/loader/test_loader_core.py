@@ -8,11 +8,11 @@ import pytest
 
 from userbpf.abi.enums import CoreReloKind as K
 from userbpf.btf import Array, Btf, Enum, Enum64, FuncProto, Fwd, Int, Member, Param, Ptr, Struct, Typedef, Union
+from userbpf.btf.core_match import compatible, matches
 from userbpf.btf.ext import CoreRelo
 from userbpf.errors import BtfError
 from userbpf.isa.insn import Insn
 from userbpf.loader.core import POISON, CoreTarget, answer, relocate
-from userbpf.loader.core_match import compatible, matches
 
 U32, U8, S64, U16 = 1, 2, 3, 4
 
