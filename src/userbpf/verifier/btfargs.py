@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from userbpf.verifier.helper_call import Call
 
 _H: Final = HelperId
-WRONG_BTF: Final = "invalid module BTF object FD specified."
 PERCPU_SECTION: Final = ".data..percpu"
 
 
@@ -84,7 +83,7 @@ def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
     """What `ldimm64` of a BTF id yields: a per-CPU structure or number, a structure, read-only memory."""
     btf = maps.btf_of_fd(ck.req, fd)[0] if fd else ck.kernel_btf()
     if btf is None and fd:
-        raise Reject(EINVAL, WRONG_BTF)
+        raise _wrong_btf()
     if btf is None:
         raise Reject(EINVAL, "kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y is specified in Kconfig.")
     number = insn.imm & 0xFFFFFFFF
@@ -98,7 +97,7 @@ def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
         raise Reject(ENOENT, f"ldimm64 failed to find the address for kernel symbol '{t.name}'.")
     if btf is not ck.kernel_btf():
         # Linux believes whatever types a program brings for its own variables, and so reads anywhere
-        raise Reject(EINVAL, WRONG_BTF)
+        raise _wrong_btf()
     if isinstance(t, Func):
         return (MEM | RDONLY, ZERO, 0, 0, (0, 0))
     if _is_percpu(btf, number):
@@ -111,6 +110,10 @@ def variable(ck: Checker, insn: Insn, fd: int) -> Reg:
     except BtfError:
         raise Reject(EINVAL, f"ldimm64 unable to resolve the size of type '{shown(inner)}'") from None
     return (MEM | RDONLY, ZERO, 0, 0, (size, 0))
+
+
+def _wrong_btf() -> Reject:
+    return Reject(EINVAL, "invalid module BTF object FD specified.")
 
 
 def _is_percpu(btf: Btf, number: int) -> bool:
