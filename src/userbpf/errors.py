@@ -7,6 +7,7 @@ also an `OSError`, so code written against the real bpf(2) keeps its `except OSE
 from __future__ import annotations
 
 import os
+import re
 
 
 class UserbpfError(Exception):
@@ -27,11 +28,13 @@ class BpfError(UserbpfError, OSError):
 
 # lines of a verifier log that are no message: statistics, source lines, states shown with a message
 NO_MESSAGE = ("processed ", "verification time", "stack depth", "; ", "cur state:", "old state:")
+# one of Linux's messages ends without a new line, and statistics follow it
+_STATISTICS = re.compile(r"(?:verification time \d+ usec|processed \d+ insns .*)$")
 
 
 def messages(log: str) -> list[str]:
     """The lines of a log (at level 4, or of a refusal) that say something; the last one is the reason."""
-    return [line for line in log.splitlines() if line and not line.startswith(NO_MESSAGE)]
+    return [_STATISTICS.sub("", line) for line in log.splitlines() if line and not line.startswith(NO_MESSAGE)]
 
 
 class AsmError(UserbpfError, ValueError):

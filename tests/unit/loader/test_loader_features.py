@@ -352,6 +352,17 @@ def test_refusals_carry_the_log(source: Sources, transport: str) -> None:
     assert e.value.errno in (13, 22) and "processed" in e.value.log
 
 
+def test_the_reason_is_told_without_statistics(source: Sources, transport: str) -> None:
+    """Linux's message about tail calls through no array of programs has no line end."""
+    obj = source.open(
+        old_maps(progs="2, 4, 4, 3, 0")
+        + 'SEC("xdp") int f(struct xdp_md *c) { bpf_tail_call(c, &progs, 1); return 2; }'
+    )
+    with pytest.raises(BpfError) as caught, obj.load(transport, progs=()):
+        obj.load_prog("f", 5)
+    assert str(caught.value.strerror).endswith("): expected prog array map for tail call")
+
+
 def test_maps_that_a_kernel_refuses(source: Sources, transport: str) -> None:
     obj = source.open(
         "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 0); __type(key, int); __type(value, int); }"
