@@ -104,7 +104,6 @@ class VerifyRequest:
 class PtrKind(enum.IntEnum):
     """Through what an instruction's memory access goes, over all paths."""
 
-    SCALAR = 0  # no pointer: a probe read that cannot happen in version one
     CTX = 1
     STACK = 2
     PACKET = 3  # packet or packet meta data

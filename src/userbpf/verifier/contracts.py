@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from userbpf.btf import Btf, Fwd, Struct, Type, Union
 from userbpf.verifier import access, btfptr, dynptr
 from userbpf.verifier.btfwalk import ids_match, shown
-from userbpf.verifier.domain import Val
 from userbpf.verifier.dynptr import LOCAL, Dyn
 from userbpf.verifier.regs import (
     ARENA,
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 DYNPTR_STRUCT: Final = "bpf_dynptr"
 KINDS: Final = ("struct", "dynptr", "any", "arena")
 _ACCEPTED: Final = (BTF_ID, BTF_ID | TRUSTED, BTF_ID | RCU)
-_NULL: Final[Val] = ZERO
 
 
 def kernel_type(ck: Checker, local: Type) -> int:
@@ -65,7 +63,7 @@ def given(ck: Checker, number: int, reg: Reg, arg: Arg) -> None:
             raise Reject(EINVAL, f"arg#{number - 1} expected pointer to stack or const struct bpf_dynptr")
         dynptr.expect(ck, number)
         return
-    if arg.nullable and reg[0] == SCALAR and reg[1] is _NULL:
+    if arg.nullable and reg[0] == SCALAR and reg[1] is ZERO:
         return
     kind = reg[0] & ~MAYBE_NULL if arg.nullable else reg[0]
     if kind not in _ACCEPTED:

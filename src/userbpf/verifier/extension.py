@@ -1,7 +1,7 @@
 """Programs that replace a global function of another program (BPF_PROG_TYPE_EXT, freplace).
 
 Such a program is checked as if it were of the other one's type: its helpers, its context. Its main function takes the arguments
-of the prototype, which must be that of the function it replaces, and may return anything of it. From documentation;
+of the prototype, which must be that of the function it replaces, and may return any number. From documentation;
 loading such programs is not permitted everywhere, so these rules were not asked.
 """
 

@@ -55,7 +55,7 @@ def access(ck: Checker, pc: int, regno: int, reg: Reg, off: int, size: int, writ
     frame = ck.st.frames[reg[4]]
     val = reg[1]
     if val.mask == 0:
-        at = off + reg[3] + val.value - (1 << 64 if val.value >> 63 else 0)
+        at = off + reg[3] + s64(val.value)
         ck.fact_access(pc, PtrKind.STACK, None, at if frame is ck.frame else None)
         if write:
             store(ck, pc, frame, at, size, value)
