@@ -147,7 +147,7 @@ FAULTS: Final = [
     Fault("later reads forgotten", "livestack", "LiveStack.commit", "marks.may_read |= read", "pass", "case:fault-join-read-later"),
     Fault("written on one way counts as written", "livestack", "LiveStack.commit", "marks.must_write &= write", "pass", "case:fault-join-written-on-one-way"),
     Fault("write of a part counts as of the whole", "stack", "store", "if size == 8:\n        ck.live_stack", "if True:\n        ck.live_stack", "log:socket_filter-5001"),
-    Fault("what the next round of a callback reads is dropped", "prune", "_clean", "if number < last and ck.cfg.callbacks[pc] == 1:", "if False:", "object:faults-loop_next_round_reads"),
+    Fault("what the next round of a callback reads is dropped", "prune", "_clean", "if number < last and ck.cfg.callbacks[pc] == SYNC:", "if False:", "object:faults-loop_next_round_reads"),
     # -- references
     Fault("reference not missed at the end", "calls", "exit_step.leave", "if st.refs or st.sections.held:", "if False:", "case:ring-leak"),
     Fault("reference not missed at a tail call", "helper_call", "Call._special", 'leak(ck, "tail_call")', "pass", "case:fault-tail-call-with-a-reference"),
@@ -155,7 +155,7 @@ FAULTS: Final = [
     Fault("copies outlive their reference", "references", "release_reference", "forget(ck, lambda reg: ref_of(reg) == ref)", "pass", "case:ring-twice"),
     Fault("release of what was never taken", "helper_call", "Call._argument", "if not ref_of(reg) and not null:", "if False:", "object:xchg-unreferenced2"),
     Fault("casts lose the reference", "helper_call", "Call._result", "ref = self.ref", "ref = 0", "case:fault-cast-outlives"),
-    Fault("release at an offset", "helper_call", "Call._offset", "if arg.flags & OBJ_RELEASE and reg[3] and not", "if False and not", "case:ring-moved"),
+    Fault("release at an offset", "helper_call", "Call._offset", "if arg.flags & OBJ_RELEASE and not", "if False and not", "case:ring-moved"),
     Fault("reference of a kernel function not taken", "kfuncs", "KfuncCall._result", "ck.st.refs = (*ck.st.refs, Ref(\"ptr\", ref, self.pc))", "pass", "btf:kfunc acquire and release, trusted"),
     # -- callbacks
     Fault("callback's result not checked", "callbacks", "leave", 'results.require_range(ck, reg, callee.callback_ret, "At callback return")', "pass", "object:callbacks-find_vma_ok"),
@@ -169,7 +169,7 @@ FAULTS: Final = [
     Fault("map value: lower bound not checked", "access", "region", "if smin < 0:", "if False:", "case:fault-value-slightly-negative"),
     Fault("map value: one byte too many", "access", "within", "off + size <= limit", "off + size <= limit + 1", "case:pkt-unchecked"),
     Fault("map value: constant offset ignored", "access", "_map_value", "region(ck, regno, reg, reg[3] + off, size", "region(ck, regno, reg, off, size", "case:map-value-direct-out"),
-    Fault("map that is read-only written", "access", "map_permission", "write and flags & F_RDONLY_PROG", "False", "case:map-rdonly-write"),
+    Fault("map that is read-only written", "access", "map_permission", "write and flags & BPF_F_RDONLY_PROG", "False", "case:map-rdonly-write"),
     Fault("map given to a helper that cannot take it", "helper_call", "Call._compatible_map", "if may_pass(", "if True or may_pass(", "object:user_ringbuf-wrong_map"),
     Fault("map key too short", "helper_call", "Call.arg_key", "self.memory(number, size, False, False, False)", "self.memory(number, 1, False, False, False)", "case:map-queue-lookup"),
     Fault("map value of constant content although it may change", "access", "_map_value", "at is not None and use.constant", "at is not None", "object:locks-loop_in"),
