@@ -17,7 +17,8 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "support.md"
 
 
 def test_every_module_of_the_verifier_is_on_its_map() -> None:
-    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", VERIFIER.read_text()))))
+    prose = re.sub(r"```.*?```", "", VERIFIER.read_text(), flags=re.DOTALL)
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", prose))))
     modules = {path.stem for path in Path(verifier.__file__).parent.glob("**/*.py") if path.parent.name != "rules"}
     assert modules - {"__init__", "collector"} <= words
 
