@@ -232,4 +232,31 @@ def _jumps() -> dict[str, Case]:
     return {f"goto {imm}": lambda w, i=imm: w.load([Insn(0xB7), Insn(0x06, imm=i), Insn(0x95)]) for imm in far}  # type: ignore[misc]
 
 
-CASES: dict[str, Case] = {**_fd_array(), **_orders(), **_relocations(), **_logs(), **_jumps()}
+def _dead_callbacks() -> dict[str, Case]:
+    """A callback that no path enters, though its address is taken: Linux takes it out, and misses it at the end."""
+    take, leave = [Insn(0x18, 2, 4), Insn(0)], [*RETURN_0]
+    shapes = {
+        "alone": ([*take, *leave], {0: 4}, (TYPES.main, TYPES.callback)),
+        "behind another": (
+            [*take, Insn(0x85, src=1), *leave],
+            {2: 5, 0: 7},
+            (TYPES.main, TYPES.static, TYPES.callback),
+        ),
+        "before another": (
+            [*take, Insn(0x85, src=1), *leave],
+            {0: 5, 2: 7},
+            (TYPES.main, TYPES.callback, TYPES.static),
+        ),
+    }
+    out: dict[str, Case] = {}
+    for name, (main, targets, types) in shapes.items():
+        code = [i._replace(imm=targets[pc] - pc - 1) if pc in targets else i for pc, i in enumerate(main)]
+        starts = (0, *sorted(targets.values()))
+        infos = b"".join(struct.pack("<II", *each) for each in zip(starts, types, strict=True))
+        fields = {"prog_btf_fd": BTF, "func_info": infos, "func_info_cnt": len(starts), "func_info_rec_size": 8}
+        code += RETURN_0 * (len(starts) - 1)
+        out[f"dead callback {name}"] = lambda w, c=code, f=fields: w.load(c, **f)  # type: ignore[misc]
+    return out
+
+
+CASES: dict[str, Case] = {**_fd_array(), **_orders(), **_relocations(), **_logs(), **_jumps(), **_dead_callbacks()}

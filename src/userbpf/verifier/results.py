@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from userbpf.abi.enums import HelperId
+from userbpf.isa.opcodes import BPF_PSEUDO_FUNC
 from userbpf.spec.progs import PROGS
 from userbpf.verifier import btf_info, callbacks, depth, exceptions
 from userbpf.verifier.api import _SEAL, Fact, PtrKind, Stats, VerifiedProg
@@ -29,7 +30,7 @@ from userbpf.verifier.regs import (
     Reg,
     type_name,
 )
-from userbpf.verifier.reject import EACCES, EINVAL, ENOTSUPP, Reject
+from userbpf.verifier.reject import EACCES, EFAULT, EINVAL, ENOTSUPP, Reject
 from userbpf.verifier.state import Frame
 
 if TYPE_CHECKING:
@@ -60,8 +61,25 @@ def check_all(ck: Checker) -> None:
             raise Reject(EINVAL, "Extension program changes packet data, while original does not")
         if ck.may_sleep and not prog.may_sleep:
             raise Reject(EINVAL, "Extension program may sleep, while original does not")
+    if not ck.older:
+        _dead_callback(ck)
     if ck.absent_kfunc:
         raise Reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")
+
+
+def _dead_callback(ck: Checker) -> None:
+    """Linux takes dead code out, and then misses a function at the very end whose address is still taken (a callback of a
+    loop of no rounds), if there is any other function but the main program."""
+    if len(ck.subprogs) < 3:
+        return
+    seen = ck.seen
+    last = max(pc for pc, was in enumerate(seen) if was)
+    if sum(any(seen[sub.start : sub.end]) for sub in ck.subprogs) < 2:
+        return
+    for pc, insn in enumerate(ck.insns):
+        if insn.code == LDDW and insn.src == BPF_PSEUDO_FUNC and seen[pc] and pc + insn.imm + 1 > last:
+            kept = sum(seen) + sum(seen[i] for i, each in enumerate(ck.insns) if each.code == LDDW)
+            raise Reject(EFAULT, f"verifier bug: No program to jit at insn {kept} (subprog < 0)")
 
 
 def _check_globals(ck: Checker) -> None:
