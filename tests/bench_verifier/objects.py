@@ -85,14 +85,10 @@ def furnish(plan: MapPlan) -> None:
         plan.value_size = 127 * 8
     if plan.map_type in (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY):
         plan.key_size, plan.value_size = plan.key_size or 4, plan.value_size or 8
-    if plan.map_type in (MapType.HASH, MapType.LRU_HASH, MapType.ARRAY):
-        plan.key_size, plan.value_size = plan.key_size or 4, plan.value_size or 8
     if not plan.max_entries and plan.map_type not in UNSIZED:
         plan.max_entries = 4096
     if plan.map_type == MapType.RINGBUF and plan.max_entries < 4096:
         plan.max_entries = 4096
-    if plan.map_type in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS) and plan.inner is None:
-        plan.inner = MapPlan(plan.name, MapType.HASH, 8, 8, 1)
     if plan.map_type in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS) and plan.inner is None:
         plan.inner = MapPlan(plan.name, MapType.HASH, 8, 8, 1)
     if plan.inner is not None:
