@@ -247,6 +247,26 @@ FAULTS: Final = [
     Fault("kptr_xchg gives nothing to give back", "kptr", "result", "ck.st.refs = (*ck.st.refs, Ref(\"ptr\", ref, call.pc))", "pass", "object:graph-xchg_own"),
     Fault("list without its lock", "graph_calls", "_root", "if not any(r.id == reg[2] and r.ptr == owner for r in held):", "if False:", "object:graph-push_nolock"),
     Fault("node of another type on a list", "graph_calls", "_node", "if type_id != want.id or btf is not own:", "if False:", "object:graph-push_wrongtype"),
+    # -- what only a run through callbacks, loops without a count, global functions and meta data shows
+    Fault("callback runs one round", "callbacks", "leave", "return callee.callsite", "return callee.callsite + 1", "follow:wide_socket_filter-0"),
+    Fault("callback's rounds end one early", "callbacks", "call", "frame.callback_depth >= ck.regs[1][1].umax", "frame.callback_depth + 1 >= ck.regs[1][1].umax", "follow:wide_sched_cls-2"),
+    Fault("callback's rounds end with the smallest count", "callbacks", "call", "frame.callback_depth >= ck.regs[1][1].umax", "frame.callback_depth >= ck.regs[1][1].umin", "follow:wide_sched_cls-7"),
+    Fault("callback's round is the first", "callbacks", "_setup_loop", "UNKNOWN_REG", "(SCALAR, ZERO, 0, 0, None)", "follow:wide_sched_cls-2"),
+    Fault("callback's key starts behind it", "callbacks", "_setup_each", "(MAP_KEY, ZERO, 0, 0, map_reg[4])", "(MAP_KEY, ZERO, 0, 4, map_reg[4])", "follow:wide_socket_filter-0"),
+    Fault("callback's data are the key", "callbacks", "_setup_each", "callee.regs[4] = caller[3]", "callee.regs[4] = callee.regs[2]", "follow:wide_socket_filter-0"),
+    Fault("callback's changes of its caller's stack are lost", "callbacks", "leave", "st.frames.pop()\n    ck.set_state(st)", "st.frames.pop()\n    st.frames[-1].stack = before.frames[-1].stack.copy() if (before := previous(st.parent, st, callee.callsite)) else st.frames[-1].stack\n    ck.set_state(st)", "cover:wide_socket_filter-5"),
+    Fault("may_goto never goes on", "jump", "_compile_may_goto.step", "ck.push(pc + 1, pc)", "ck.push(target, pc)", "follow:wide_socket_filter-0"),
+    Fault("may_goto's rounds compared by nothing", "prune", "_against_open", "old.may_goto_depth != cur.may_goto_depth and states_equal(ck, old, cur, WITHIN)", "old.may_goto_depth != cur.may_goto_depth", "cover:wide_sched_cls-37"),
+    Fault("callback's rounds compared by nothing", "prune", "_against_open", "if ck.cfg.callbacks[pc] == SYNC:\n        return states_equal(ck, old, cur, WITHIN)", "if ck.cfg.callbacks[pc] == SYNC:\n        return True", "cover:wide_socket_filter-5"),
+    Fault("packet has as many bytes as its meta data", "jump", "_found", "reg[0] == kind and reg[2] == rid", "reg[0] in (PACKET, PACKET_META) and reg[2] == rid", "follow:wide_sched_cls-6"),
+    Fault("meta data's range on the wrong side", "jump", "_compare_packets", "_found(here, pkt, False)\n        _mark_end(other", "_found(other if pkt[0] == PACKET_META else here, pkt, False)\n        _mark_end(other", "follow:wide_sched_cls-6"),
+    Fault("meta data survive a move of the packet", "references", "clear_packet_pointers", "(PACKET, PACKET_META, PACKET_END)", "(PACKET, PACKET_END)", "case:fault-pkt-meta-after-a-move"),
+    Fault("global function leaves its arguments' memory", "callbacks", "_memory_argument", "check_memory(ck, number, size)", "pass", "follow:wide_sched_cls-4"),
+    Fault("global function's argument is the smallest", "callbacks", "global_arguments", "frame.regs[i] = UNKNOWN_REG", "frame.regs[i] = (SCALAR, ZERO, 0, 0, None)", "follow:wide_socket_filter-0"),
+    Fault("ordered store as a load", "atomic", "_compile_release.step", "size, True, s, True)", "size, False, NO_VALUE, True)", "follow:wide_socket_filter-3"),
+    Fault("ordered load leaves the register", "atomic", "_compile_acquire.step", "size, False, d, True)", "size, False, NO_VALUE, True)", "follow:wide_xdp-0"),
+    Fault("classic load gives zero", "calls", "compile_ld_abs.load", "regs[0] = UNKNOWN_REG", "regs[0] = known(0)", "follow:wide_socket_filter-9"),
+    Fault("one processor fewer", "helper_call", "Call._integer", "cpus - 1", "cpus - 2", "follow:wide_socket_filter-1"),
 ]  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from unittest.mock import patch
 
@@ -20,7 +22,7 @@ from bench_verifier.machine import BASE, CPUS, Fault, Machine
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.btf import Btf
 from userbpf.errors import BpfError
-from userbpf.verifier import MapShape, VerifyRequest, callbacks
+from userbpf.verifier import MapShape, VerifyRequest, callbacks, results
 from userbpf.verifier import regs as R
 from userbpf.verifier.check import Checker
 from userbpf.verifier.domain import s64
@@ -46,6 +48,13 @@ class Checked:
         return Checked(self.insns + other.insns, self.values + other.values)
 
 
+@functools.cache
+def _told(types: bytes) -> tuple[int, int]:
+    """What the types of a slot's bytes say: the bits that are zero, and how many bytes are a spill."""
+    zero = sum(0xFF << 8 * at for at, kind in enumerate(reversed(types)) if kind == R.ST_ZERO)
+    return zero, types.count(R.ST_SPILL)
+
+
 class Leak(AssertionError):
     """The abstract state does not hold the concrete one."""
 
@@ -57,12 +66,22 @@ class _Done(Exception):
 class Follower(Checker):
     """A checker that takes one path: that of the machine."""
 
-    def __init__(self, req: VerifyRequest, machine: Machine, most: int) -> None:
+    machine: Machine
+
+    def __init__(self, req: VerifyRequest) -> None:
         super().__init__(req)
-        self.machine = machine
-        self.left = most  # instructions
+        self.left = 0  # instructions
         self.base = 0  # the machine's callers below the function that is followed by itself
         self.insns_checked = self.checked = 0
+        self._prepare()
+
+    def along(self, machine: Machine, most: int) -> None:
+        """One run; what was compiled for the ones before serves it too."""
+        self.machine, self.left, self.base = machine, most, 0
+        self.pushed.clear()
+        # precision is for pruning, and there is none
+        with patch("userbpf.verifier.callbacks.mark_slot_precise", lambda *_: None), contextlib.suppress(_Done):
+            results.check_all(self)
 
     def mark_precise(self, regno: int) -> None:
         """Of no use without pruning."""
@@ -140,19 +159,20 @@ class Follower(Checker):
                 reg = frame.regs[i]
                 if reg[0] != R.NOT_INIT:
                     self._holds(f"pc {pc}: frame {number} R{i}", reg, concrete[i], ids)
-            end = m.stacks[base + number] + 512
+            memory = m.memory[m.stacks[base + number] >> 32]
             for i, (types, spill) in enumerate(frame.stack):
-                self._slot(f"pc {pc}: frame {number} fp-{8 * (i + 1)}", types, spill, end - 8 * (i + 1), ids)
+                zero, size = _told(types)
+                if zero or size:
+                    at = 504 - 8 * i
+                    word = int.from_bytes(memory[at : at + 8], "little")
+                    self._slot(f"pc {pc}: frame {number} fp-{8 * (i + 1)}", zero, size, spill, word, ids)
 
-    def _slot(self, where: str, types: bytes, spill: Reg | None, addr: int, ids: dict[int, int]) -> None:
-        content = self.machine.bytes_at(addr, 8)
-        for at, kind in enumerate(reversed(types)):  # lowest address first
-            if kind == R.ST_ZERO and content[at]:
-                raise Leak(f"{where}: byte {at} is {content[at]}, not 0")
-        size = types.count(R.ST_SPILL)
+    def _slot(self, where: str, zero: int, size: int, spill: Reg | None, word: int, ids: dict[int, int]) -> None:
+        if word & zero:
+            raise Leak(f"{where}: {word:#x} is not 0 in {zero:#x}")
         if not size or spill is None:
             return
-        word = int.from_bytes(content[:size], "little")
+        word &= (1 << 8 * size) - 1
         if size == 8:
             self._holds(where, spill, word, ids)
         elif spill[0] == R.SCALAR and not spill[1].mask and word != spill[1].value & (1 << 8 * size) - 1:
@@ -218,12 +238,14 @@ def machine_for(prog: Program, seed: int) -> Machine:
     return Machine(prog.insns, prog.prog_type, seed, known)
 
 
-def follow(prog: Program, seed: int, most: int = 3000) -> Checked:
-    """Drive an accepted program along one random run; how much was checked. Raises Leak or Fault."""
-    follower = Follower(request(prog), machine_for(prog, seed), most)
-    # precision is for pruning, and there is none
-    with patch("userbpf.verifier.callbacks.mark_slot_precise", lambda *_: None), contextlib.suppress(_Done):
-        follower.run()
+def follow(prog: Program, seeds: Iterable[int], most: int = 3000) -> Checked:
+    """Drive an accepted program along random runs; how much was checked. Raises Leak or Fault."""
+    follower = Follower(request(prog))
+    for seed in seeds:
+        try:
+            follower.along(machine_for(prog, seed), most)
+        except (Leak, Fault) as e:
+            raise type(e)(f"run {seed}: {e}") from e
     return Checked(follower.insns_checked, follower.checked)
 
 

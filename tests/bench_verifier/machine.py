@@ -97,7 +97,7 @@ class Machine:
         self._enter()
 
     def content(self, size: int) -> bytes:
-        return bytes(self.rng.choice((0, 0, 1, 255, self.rng.getrandbits(8))) for _ in range(size))
+        return bytes(self.rng.choices((0, 0, 1, 255, self.rng.getrandbits(8), self.rng.getrandbits(8)), k=size))
 
     def word(self) -> int:
         """An unknown word, rather a small or a special one."""

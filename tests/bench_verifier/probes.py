@@ -13,7 +13,7 @@ from functools import cache, partial
 from unittest.mock import patch
 
 from bench_verifier import diff, generate, golden, runs
-from bench_verifier.follow import Leak, follow
+from bench_verifier.follow import Leak
 from bench_verifier.machine import Fault
 from bpfcalls import Calls, calls_of
 from userbpf.isa.insn import decode
@@ -70,12 +70,18 @@ def _iter(case: dict[str, object]) -> None:
 
 
 def _follow(name: str, seed: int) -> None:
-    prog = runs.program(name, seed)
-    for run in range(3):
-        try:
-            follow(prog, run)
-        except (Leak, Fault) as e:
-            raise Noticed(str(e)) from e
+    _along(lambda: runs.followed(runs.program(name, seed), 3))
+
+
+def _cover(name: str, seed: int) -> None:
+    _along(lambda: runs.covered(runs.program(name, seed), 3))
+
+
+def _along(check: Callable[[], object]) -> None:
+    try:
+        check()
+    except (Leak, Fault) as e:
+        raise Noticed(str(e)) from e
 
 
 def _same(mine: object, theirs: object) -> None:
@@ -91,12 +97,13 @@ def has_kernel_types() -> bool:
 
 @cache
 def followed() -> dict[str, Probe]:
-    """Accepted programs, each along three runs."""
+    """Accepted programs, each along three runs, without pruning and with it."""
     found: dict[str, Probe] = {}
     for seed in range(150):
-        for name, prog_type in generate.PROG_TYPES.items():
-            if not diff.ours(generate.program(prog_type, seed).insns, prog_type, 0).err:
+        for name in runs.FAMILIES:
+            if runs.is_accepted(runs.program(name, seed)):
                 found[f"follow:{name}-{seed}"] = partial(_follow, name, seed)
+                found[f"cover:{name}-{seed}"] = partial(_cover, name, seed)
     return found
 
 
@@ -128,9 +135,10 @@ def recorded() -> dict[str, Probe]:
 
 def find(name: str) -> Probe | None:
     """A probe by name, None where this machine cannot ask it."""
-    if name.startswith("follow:"):
-        kind, seed = name.removeprefix("follow:").split("-")
-        return partial(_follow, kind, int(seed))
+    how, _, which = name.partition(":")
+    if how in ("follow", "cover"):
+        family, seed = which.split("-")
+        return partial(_follow if how == "follow" else _cover, family, int(seed))
     return recorded().get(name)
 
 

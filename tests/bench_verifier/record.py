@@ -7,9 +7,11 @@ import sys
 from typing import Any
 
 from bench_verifier import generate, golden, linux, scalars, wide
+from bench_verifier import kernel_functions as calling
 from bench_verifier.diff import Linux
 from userbpf import linux as transport
 from userbpf.isa.insn import encode
+from verifier import btf_ask
 
 
 def domain() -> list[dict[str, Any]]:
@@ -70,6 +72,22 @@ def with_btf() -> list[dict[str, Any]]:
             row: dict[str, Any] = {"id": f"{name}-{seed}{'-mutated' * mutated}", "type": name, "err": answer.err}
             row |= {"insns": encode(prog.insns).hex(), "btf": prog.btf.hex(), "lines": answer.lines}
             rows.append(row | {"func_info": prog.func_info, "line_info": prog.line_info})
+    return rows
+
+
+def kernel_functions() -> list[dict[str, Any]]:
+    """Whole logs of programs that call kernel functions; a third of them refused."""
+    rows: list[dict[str, Any]] = []
+    for family in calling.TYPES:
+        left, seed = {False: 40, True: 20}, 0
+        while any(left.values()):
+            case = calling.program(family, seed)
+            seed += 1
+            err, lines = btf_ask.theirs(case)
+            if len(lines) > 130 or not left[bool(err)]:
+                continue
+            left[bool(err)] -= 1
+            rows.append({"id": case.name, "err": err, "text": case.text, "lines": lines})
     return rows
 
 

@@ -124,7 +124,7 @@ def test_a_wrong_checker_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) 
         for prog in some_programs():
             for n in range(3):
                 try:
-                    follow(prog, n)
+                    follow(prog, [n])
                 except (Leak, Fault):
                     return
                 except Exception:  # refused, or lost: no proof of anything

@@ -36,6 +36,8 @@ KFUNCS: Final = _words("""
     bpf_dynptr_from_skb bpf_dynptr_from_xdp bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_dynptr_size bpf_dynptr_clone
     bpf_map_sum_elem_count bpf_strnstr bpf_task_under_cgroup bpf_copy_from_user_str bpf_sock_destroy bpf_skb_ct_lookup
     bpf_ct_release bpf_ct_insert_entry bpf_skb_ct_alloc bpf_xdp_metadata_rx_hash bpf_get_kmem_cache bpf_stream_vprintk_impl
+    bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_rcu_read_lock bpf_rcu_read_unlock bpf_preempt_disable
+    bpf_preempt_enable
     """)
 VARS: Final = ("runqueues", "bpf_prog_active")
 KINDS: Final = {"typedef": Typedef, "func": Func, "kfunc": Func, "struct": Struct, "var": Var}

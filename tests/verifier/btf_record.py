@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 
+from bench_verifier import golden
 from userbpf.btf.lazy import read_lazy
 from verifier.btf_ask import EXCERPT, RECORDED, VMLINUX, cut_excerpt, theirs
 from verifier.btf_cases import CASES
@@ -14,7 +14,7 @@ def main() -> None:
     EXCERPT.write_bytes(lzma.compress(cut_excerpt(read_lazy(VMLINUX)), preset=9))
     answers = {case.name: theirs(case) for case in CASES}
     assert len(answers) == len(CASES), "two cases of a name"
-    RECORDED.write_bytes(lzma.compress(json.dumps(answers).encode(), preset=9))
+    golden.write(RECORDED, answers)
     refused = sum(1 for err, _ in answers.values() if err)
     print(f"{len(answers)} cases, {refused} refused, {EXCERPT.stat().st_size} and {RECORDED.stat().st_size} bytes")
 

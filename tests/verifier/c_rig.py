@@ -6,16 +6,16 @@ answers beside them: errno, last message and processed instructions of each prog
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Final
 
+from bench_verifier import golden
 from userbpf.errors import BpfError
 from userbpf.loader import Object
 
 SOURCES: Final = Path(__file__).resolve().parent.parent / "data" / "c"
-RECORDED: Final = SOURCES / "linux_6.18.44.json"
+RECORDED: Final = SOURCES / "linux_6.18.44.json.xz"
 _PROCESSED: Final = re.compile(r"processed (\d+) insns")
 Answer = list[int | str]
 
@@ -35,7 +35,7 @@ def ask(obj: Object, name: str) -> Answer:
 
 def recorded() -> dict[str, dict[str, Answer]]:
     """By source and program."""
-    found: dict[str, dict[str, Answer]] = json.loads(RECORDED.read_text())
+    found: dict[str, dict[str, Answer]] = golden.read(RECORDED)
     return found
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     for path in sorted(SOURCES.glob("*.bpf.c")):
         with Object.open(path).load("linux", progs=()) as obj:
             out[path.name] = {name: ask(obj, name) for name in obj.plan.progs}
-    RECORDED.write_text(json.dumps(out, indent=0) + "\n")
+    golden.write(RECORDED, out)
     print(f"{sum(map(len, out.values()))} programs")
 
 

@@ -31,6 +31,8 @@ def joined(first: str, second: str, use: str, before: str = "") -> str:
 
 
 PACKETS: Final = [
+    ("fault-pkt-meta-after-a-move", XDP, f"r6 = r1\nr7 = *(u32 *)(r1 +8)\nr3 = *(u32 *)(r1 +0)\nr4 = r7\nr4 += 4\nif r4 > r3 goto out\nr2 = 0\ncall bpf_xdp_adjust_head\nr0 = *(u8 *)(r7 +0){OUT}"),
+    ("fault-pkt-meta-as-the-packet", XDP, f"r7 = *(u32 *)(r1 +8)\nr3 = *(u32 *)(r1 +0)\nr4 = r7\nr4 += 4\nif r4 > r3 goto out\nr0 = *(u8 *)(r3 +0){OUT}"),
     ("fault-pkt-other-base", XDP, f"{CHECKED}r5 = *(u8 *)(r2 +0)\nr7 = *(u8 *)(r2 +1)\nr6 = r2\nr6 += r5\nr8 = r2\nr8 += r7\nr4 = r6\nr4 += 4\nif r4 > r3 goto out\nr0 = *(u8 *)(r8 +0){OUT}"),
     ("fault-pkt-open-end", XDP, f"{PACKET}r4 = r2\nr4 += 14\nif r4 < r3 goto in\nr0 = 2\nexit\nin: r0 = *(u8 *)(r2 +14)\nexit"),
     ("fault-pkt-open-end-more", XDP, f"{PACKET}r4 = r2\nr4 += 14\nif r4 < r3 goto in\nr0 = 2\nexit\nin: r0 = *(u8 *)(r2 +15)\nexit"),

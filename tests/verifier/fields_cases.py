@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from bench_verifier import golden
 from bpfcalls import Calls
 from userbpf.abi.enums import MapType
 from userbpf.errors import BpfError
 from verifier.objects_rig import MapOf, Scene, Types
 
-RECORDED: Final = Path(__file__).resolve().parent.parent / "data" / "objects" / "fields_6.18.44.json"
+RECORDED: Final = Path(__file__).resolve().parent.parent / "data" / "objects" / "fields_6.18.44.json.xz"
 _T = MapType
 MAP_TYPES: Final = {
     _T.HASH: ("int", 4, 0),
@@ -154,5 +154,5 @@ def ask(calls: Calls) -> dict[str, int]:
 
 
 def recorded() -> dict[str, int]:
-    data: dict[str, int] = json.loads(RECORDED.read_text())
+    data: dict[str, int] = golden.read(RECORDED)
     return data

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import lzma
-
+from bench_verifier import golden
 from bpfcalls import calls_of
 from verifier import fields_cases
 from verifier.fields_cases import RECORDED as FIELDS
@@ -19,10 +17,10 @@ def main() -> None:
         out[case.name] = (err, log)
     for stem in APART:
         own = {name: answer for name, answer in out.items() if name.startswith(f"{stem}-")}
-        apart(stem).write_bytes(lzma.compress(json.dumps(own).encode()))
+        golden.write(apart(stem), own)
     rest = {name: answer for name, answer in out.items() if name.partition("-")[0] not in APART}
-    RECORDED.write_bytes(lzma.compress(json.dumps(rest).encode()))
-    FIELDS.write_text(json.dumps(fields_cases.ask(calls_of("linux")), indent=0) + "\n")
+    golden.write(RECORDED, rest)
+    golden.write(FIELDS, fields_cases.ask(calls_of("linux")))
     print(f"{len(out)} cases, {sum(1 for err, _ in out.values() if err)} refused, {RECORDED.stat().st_size} bytes")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-from bench_verifier import linux
+from bench_verifier import golden, linux
 from userbpf.abi.enums import MapType, ProgType
 from userbpf.errors import BpfError
 from userbpf.isa.asm import assemble
@@ -15,7 +14,7 @@ from userbpf.isa.insn import Insn, encode
 from userbpf.verifier import MapShape, Rejected, VerifyRequest, verify
 from verifier.verifier_cases import MAPS
 
-RECORDED = Path(__file__).resolve().parent.parent / "data" / "verifier_cases_6.18.44.json"
+RECORDED = Path(__file__).resolve().parent.parent / "data" / "verifier_cases_6.18.44.json.xz"
 _SHAPES = [MapShape(MapType(m[0]), m[1], m[2], m[3], m[4]) for m in MAPS]
 _ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+ *")
 _FD = re.compile(r"fd \d+ is not")
@@ -70,5 +69,5 @@ def create_maps() -> list[int]:
 
 
 def recorded() -> dict[str, dict[str, Any]]:
-    data: dict[str, dict[str, Any]] = json.loads(RECORDED.read_text())
+    data: dict[str, dict[str, Any]] = golden.read(RECORDED)
     return data

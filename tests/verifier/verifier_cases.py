@@ -2,7 +2,7 @@
 """Programs that show one behaviour of the verifier each: (id, program type, assembly).
 
 `map_fd N` is the N-th of MAPS. What Linux 6.18.44 says of each (errno, last message, instructions processed) is recorded in
-tests/data/verifier_cases_6.18.44.json by `python -m verifier.verifier_record` (in tests/, as root on that kernel).
+tests/data/verifier_cases_6.18.44.json.xz by `python -m verifier.verifier_record` (in tests/, as root on that kernel).
 """
 
 from __future__ import annotations

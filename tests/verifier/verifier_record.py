@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from bench_verifier import linux
+from bench_verifier import golden, linux
 from verifier.verifier_ask import RECORDED, create_maps, message, theirs
 from verifier.verifier_cases import CASES
 
@@ -17,7 +15,7 @@ def main() -> None:
         err, log = theirs(oracle, fds, prog_type, text)
         processed = next((int(line.split()[1]) for line in log if line.startswith("processed ")), 0)
         out[name] = {"errno": err, "message": message(log) if err else "", "processed": processed}
-    RECORDED.write_text(json.dumps(out, indent=1) + "\n")
+    golden.write(RECORDED, out)
     print(f"{len(out)} cases, {sum(1 for row in out.values() if row['errno'])} refused")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ import pytest
 from userbpf.isa.disasm import disasm, imm64, jump_target, listing
 from userbpf.isa.insn import Insn
 
-RECORDED = Path(__file__).parents[2] / "data" / "isa_text_6.18.44.txt"
+RECORDED = Path(__file__).parents[2] / "data" / "isa_text_6.18.44.txt.xz"
 
 
 def recorded() -> list[tuple[Insn, str]]:
     out = []
-    for line in RECORDED.read_text().splitlines():
+    for line in lzma.decompress(RECORDED.read_bytes()).decode().splitlines():
         if not line.startswith("#"):
             fields, text = line.split("\t")
             code, *rest = fields.split()
