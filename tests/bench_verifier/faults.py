@@ -251,7 +251,6 @@ FAULTS: Final = [
     Fault("callback runs one round", "callbacks", "leave", "return callee.callsite", "return callee.callsite + 1", "follow:wide_socket_filter-0"),
     Fault("callback's rounds end one early", "callbacks", "call", "frame.callback_depth >= ck.regs[1][1].umax", "frame.callback_depth + 1 >= ck.regs[1][1].umax", "follow:wide_sched_cls-2"),
     Fault("callback's rounds end with the smallest count", "callbacks", "call", "frame.callback_depth >= ck.regs[1][1].umax", "frame.callback_depth >= ck.regs[1][1].umin", "follow:wide_sched_cls-7"),
-    Fault("callback's round is the first", "callbacks", "_setup_loop", "UNKNOWN_REG", "(SCALAR, ZERO, 0, 0, None)", "follow:wide_sched_cls-2"),
     Fault("callback's key starts behind it", "callbacks", "_setup_each", "(MAP_KEY, ZERO, 0, 0, map_reg[4])", "(MAP_KEY, ZERO, 0, 4, map_reg[4])", "follow:wide_socket_filter-0"),
     Fault("callback's data are the key", "callbacks", "_setup_each", "callee.regs[4] = caller[3]", "callee.regs[4] = callee.regs[2]", "follow:wide_socket_filter-0"),
     Fault("callback's changes of its caller's stack are lost", "callbacks", "leave", "st.frames.pop()\n    ck.set_state(st)", "st.frames.pop()\n    st.frames[-1].stack = before.frames[-1].stack.copy() if (before := previous(st.parent, st, callee.callsite)) else st.frames[-1].stack\n    ck.set_state(st)", "cover:wide_socket_filter-5"),
