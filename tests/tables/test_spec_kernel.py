@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from userbpf.spec.helpers import HELPERS
 from userbpf.spec.maps import MAPS, Bounds
 from userbpf.spec.progs import PROGS
 
-RECORDED = Path(__file__).parents[1] / "data" / "ctx_6.18.44.txt"
+RECORDED = Path(__file__).parents[1] / "data" / "ctx_6.18.44.txt.xz"
 Access = set[tuple[int, int, str, str]]
 SLEEPABLE = 1 << 4
 
@@ -26,7 +27,7 @@ SLEEPABLE = 1 << 4
 def recorded() -> dict[tuple[ProgType, int], Access]:
     out: dict[tuple[ProgType, int], Access] = {}
     access: Access = set()
-    for line in RECORDED.read_text().splitlines():
+    for line in lzma.decompress(RECORDED.read_bytes()).decode().splitlines():
         if line.startswith("#"):
             continue
         if not line.startswith(" "):
