@@ -27,9 +27,12 @@ XDP: Final = 6
 
 
 def sys_bpf(cmd: int, attr: bytes) -> int:
-    """One bpf(2); the result, or -errno."""
-    buf = ctypes.create_string_buffer(attr, len(attr))
-    res = int(_libc.syscall(_NR_BPF, cmd, buf, len(attr)))
+    """One bpf(2); the result, or -errno. A signal ends a verification with EAGAIN: it is asked again, as libbpf does."""
+    for _ in range(5):
+        buf = ctypes.create_string_buffer(attr, len(attr))
+        res = int(_libc.syscall(_NR_BPF, cmd, buf, len(attr)))
+        if res >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
     return res if res >= 0 else -ctypes.get_errno()
 
 

@@ -9,6 +9,7 @@ cd tests && python -m bench_verifier.runs cover 0 400
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -57,8 +58,13 @@ def followed(prog: Program, runs: int) -> Checked:
 
 
 def covered(prog: Program, runs: int) -> Checked:
-    """An accepted program, pruning on."""
-    kept = Kept(prog)
+    """An accepted program, pruning on. With a state kept at every instruction a few are too large to be accepted."""
+    try:
+        kept = Kept(prog)
+    except Rejected as e:
+        if e.errno != errno.E2BIG:
+            raise
+        return Checked()
     return sum((kept.along(run) for run in range(runs)), Checked())
 
 
